@@ -1,0 +1,1 @@
+"""geocc: what changed between two dates, in words and on a map."""

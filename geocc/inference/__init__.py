@@ -1,0 +1,1 @@
+"""Captioners, and how batches of tiles reach them."""

@@ -1,0 +1,83 @@
+"""The one door between geography and model: tiles go in as arrays, captions come out.
+
+Nothing in this module imports torch, rasterio or geopandas, so that the geospatial half can be tested with a stub
+and the neural half with plain arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Caption", "Captioner", "TileBatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a captioner says of one tile.
+
+    Attributes:
+        text: The sentence as the model wrote it. Untrusted: escape it wherever it is shown.
+        changed: Whether the model says that the ground changed.
+        change_probability: Probability in [0, 1] that the ground changed, or NaN where the captioner has none.
+        confidence: Geometric mean probability, in [0, 1], of the tokens of `text`, or NaN where the captioner has none.
+        decoded: False where `change_probability` fell below the captioner's gate, so that the language model was
+            spared; `text` is then the captioner's own no-change sentence.
+    """
+
+    text: str
+    changed: bool
+    change_probability: float = float("nan")
+    confidence: float = float("nan")
+    decoded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TileBatch:
+    """Tiles of both dates, ready for a captioner.
+
+    Attributes:
+        images: `(B, T=2, C=3, H, W)` uint8, red, green, blue, the earlier date first. Invalid pixels are 0 in both dates.
+        tile_ids: One name per tile, for messages.
+    """
+
+    images: NDArray[np.uint8]
+    tile_ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of tiles."""
+        return len(self.tile_ids)
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Anything that can say what changed between the two dates of a tile.
+
+    Attributes:
+        name: What the captioner is called, for the table's metadata.
+        fingerprint: Changes whenever the captions may change: weights, prompt, decoding, dtype.
+        input_size: Side in pixels to which tiles are resized before the model sees them.
+        bytes_per_pair: Rough working memory per tile pair on the captioner's device, for the choice of the batch size.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def input_size(self) -> int: ...
+
+    @property
+    def bytes_per_pair(self) -> int: ...
+
+    def caption(self, batch: TileBatch) -> Sequence[Caption]:
+        """Caption every tile of the batch, in its order."""
+        ...

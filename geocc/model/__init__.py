@@ -1,0 +1,1 @@
+"""geocc.model."""
