@@ -59,24 +59,29 @@ class TileBatch:
 class Captioner(Protocol):
     """Anything that can say what changed between the two dates of a tile.
 
-    Attributes:
-        name: What the captioner is called, for the table's metadata.
-        fingerprint: Changes whenever the captions may change: weights, prompt, decoding, dtype.
-        input_size: Side in pixels to which tiles are resized before the model sees them.
-        bytes_per_pair: Rough working memory per tile pair on the captioner's device, for the choice of the batch size.
+    A captioner may also offer `details` (a JSON-safe dictionary for the layer's metadata) and `bytes_free()` (the memory
+    free where it runs, for the choice of the first batch size).
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the captioner is called, for the layer's metadata and for messages."""
+        ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """A text that changes whenever the captions may change: weights, prompt, decoding, dtype."""
+        ...
 
     @property
-    def input_size(self) -> int: ...
+    def input_size(self) -> int:
+        """Side in pixels to which tiles are resized before the model sees them."""
+        ...
 
     @property
-    def bytes_per_pair(self) -> int: ...
+    def bytes_per_pair(self) -> int:
+        """Rough working memory in bytes that one pair of tiles needs where the captioner runs."""
+        ...
 
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order."""

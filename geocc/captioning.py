@@ -1,0 +1,229 @@
+"""The main path: two rasters in, a captioned layer out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from geocc.errors import InputError
+from geocc.inference.batching import OnError, initial_batch_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import geopandas as gpd
+    import torch
+    from odc.geo.geobox import GeoBox
+
+    from geocc.inference.captioner import Captioner
+    from geocc.scene import ScenePair, TilePlan
+    from geocc.table import TileResult
+
+__all__ = ["caption_changes", "plan_changes"]
+
+
+def plan_changes(
+    ds_t1: Any,
+    ds_t2: Any,
+    *,
+    bands: Any = None,
+    tile_size: int = 256,
+    stride: int | None = None,
+    roi: Any = None,
+    sampler: Any = None,
+    align: Literal["error", "t1", "t2"] | GeoBox = "error",
+    nodata: float | None = None,
+) -> TilePlan:
+    """Plan the tiles that `caption_changes` would caption, without reading a pixel or loading a model.
+
+    Args:
+        ds_t1: The earlier date; see `caption_changes`, as for all the other arguments.
+        ds_t2: The later date.
+        bands: Names or 1-based numbers of the red, green and blue bands.
+        tile_size: Side of a tile in pixels.
+        stride: Step between tiles in pixels, 1 to `tile_size`; `tile_size` when left out.
+        roi: Region of interest.
+        sampler: A TorchGeo `GeoSampler` in place of the full-cover grid.
+        align: What to do about grids that differ.
+        nodata: Value that marks missing pixels.
+
+    Returns:
+        The plan: one row per tile, with its pixel window, and footprints on request.
+
+    Raises:
+        InputError: The rasters or the arguments do not fit together.
+    """
+    from geocc.scene import open_pair, plan_tiles
+
+    # The stretch does not move a tile; a fixed one spares the plan the sample that "auto" would read.
+    pair = open_pair(ds_t1, ds_t2, bands=bands, align=align, scale=(0.0, 1.0), nodata=nodata)
+    return plan_tiles(pair, tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
+
+
+def caption_changes(
+    ds_t1: Any,
+    ds_t2: Any,
+    *,
+    model: str | os.PathLike[str] | Captioner = "geocc-mini",
+    bands: Any = None,
+    tile_size: int = 256,
+    stride: int | None = None,
+    roi: Any = None,
+    sampler: Any = None,
+    align: Literal["error", "t1", "t2"] | GeoBox = "error",
+    resampling: str = "bilinear",
+    scale: Any = "auto",
+    nodata: float | None = None,
+    min_valid_fraction: float = 0.5,
+    prompt: str | None = None,
+    max_new_tokens: int = 64,
+    batch_size: int | Literal["auto"] = "auto",
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype = "auto",
+    skip_unchanged: float | None = None,
+    on_error: OnError = "record",
+    output: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[int, int], None] = True,
+) -> gpd.GeoDataFrame:
+    """Say in words what changed between two dates of a place, tile by tile.
+
+    Args:
+        ds_t1: The earlier date: an `xarray.DataArray`, an `xarray.Dataset` (bands as variables), or a path or URL that
+            rasterio or xarray opens. Dask-backed arrays stay lazy, files are read in windows.
+        ds_t2: The later date, likewise.
+        model: A name that `geocc models` lists, a checkpoint folder, a hub id, or any `Captioner`.
+        bands: Names or 1-based numbers of the red, green and blue bands, or a pair of such triples, one per date. Left
+            out: by name or colour interpretation, else the first three.
+        tile_size: Side of a tile in pixels of the common grid.
+        stride: Step between tiles in pixels, 1 to `tile_size`; `tile_size` when left out.
+        roi: Region of interest: a shapely geometry in the scene's CRS, or a GeoSeries, GeoDataFrame or odc-geo Geometry in
+            its own. Tiles that meet it are captioned, whole.
+        sampler: A TorchGeo `GeoSampler` over `geocc.scene.ScenePairDataset`, in place of the full-cover grid.
+        align: `"error"` refuses grids that differ; `"t1"` or `"t2"` warps the other date onto that date's grid, tile by
+            tile; an odc-geo `GeoBox` warps both. Nothing is reprojected unasked.
+        resampling: How warping interpolates, by its GDAL name: `"nearest"`, `"bilinear"`, `"cubic"`, ...
+        scale: How values become uint8: `"auto"` takes uint8 as it is and stretches anything else; `(low, high)`, or
+            three such pairs, is used as given. Both dates always share one stretch: one per date would fabricate change.
+        nodata: Value that marks missing pixels, where the rasters do not say so themselves.
+        min_valid_fraction: Tiles with a smaller share of pixels valid in both dates become `skipped_nodata`; in [0, 1].
+        prompt: The question put to the model, with two `<image>` slots; the model's own when left out.
+        max_new_tokens: Longest caption in tokens.
+        batch_size: Tiles per call of the model, or `"auto"`, which starts from the free memory; shrinks by itself when
+            memory runs out.
+        device: Torch device; the fastest one present when left out.
+        dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it, else float32.
+        skip_unchanged: Tiles whose `change_probability` is below this are not put into words by the language model: they
+            become `skipped_unchanged` with the model's no-change sentence. In (0, 1]; needs a model with a change head,
+            such as geocc-mini.
+        on_error: `"record"` gives a tile that cannot be read or captioned the status `failed` and goes on; `"raise"` ends
+            the run.
+        output: File to write the layer to as well; see `geocc.write_layer` for the formats.
+        progress: True for a bar, or a function called with `(tiles done, tiles in all)`.
+
+    Returns:
+        One row for every planned tile, in the CRS of the common grid, with the columns `tile_id, row, col, caption, changed,
+        change_probability, confidence, status, error, valid_fraction, t1, t2, geometry`. `row` and `col` are the pixel
+        offsets of the tile's upper-left corner; `status` is `ok`, `skipped_nodata`, `skipped_unchanged` or `failed`. How
+        the layer came about is in `attrs["geocc"]`.
+
+    Raises:
+        InputError: An argument cannot be used; its children say what is wrong with bands, CRS, grids or values.
+        ReadError: A raster cannot be opened, or, with `on_error="raise"`, read.
+        ModelNotFoundError: No such model.
+        CheckpointError: The model's weights do not fit or are unsafe.
+        CaptionError: With `on_error="raise"`, the captioner failed.
+        WriteError: `output` cannot be written; said before the work starts where it can be known.
+
+    Examples:
+        >>> import geocc
+        >>> scene = geocc.data.synthetic.make_scene(7, size_px=512)
+        >>> changes = geocc.caption_changes(*scene.to_xarray(), progress=False)
+        >>> len(changes)
+        4
+    """
+    from geocc.inference.run import caption_tiles
+    from geocc.scene import open_pair, plan_tiles
+    from geocc.table import build_layer, check_writable, write_layer
+
+    _check_arguments(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    if output is not None:
+        check_writable(output)
+    pair = open_pair(ds_t1, ds_t2, bands=bands, align=align, resampling=resampling, scale=scale, nodata=nodata)
+    plan = plan_tiles(pair, tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
+    captioner = _as_captioner(
+        model, prompt=prompt, max_new_tokens=max_new_tokens, device=device, dtype=dtype, skip_unchanged=skip_unchanged
+    )
+    results = caption_tiles(
+        pair,
+        plan,
+        captioner,
+        batch_size=_first_batch_size(batch_size, captioner),
+        min_valid_fraction=min_valid_fraction,
+        on_error=on_error,
+    )
+    layer = build_layer(
+        plan,
+        _with_progress(results, total=len(plan), progress=progress),
+        t1=pair.t1_label,
+        t2=pair.t2_label,
+        metadata=_metadata(pair, plan, captioner, min_valid_fraction=min_valid_fraction),
+    )
+    if output is not None:
+        write_layer(layer, output)
+    return layer
+
+
+def _check_arguments(*, min_valid_fraction: float, on_error: str, skip_unchanged: float | None) -> None:
+    if not 0 <= min_valid_fraction <= 1:
+        raise InputError(f"min_valid_fraction is {min_valid_fraction}; expected a share from 0 to 1, for example 0.5.")
+    if on_error not in get_args(OnError):
+        raise InputError(f"on_error is {on_error!r}; expected 'record' or 'raise'.")
+    if skip_unchanged is not None and not 0 < skip_unchanged <= 1:
+        raise InputError(f"skip_unchanged is {skip_unchanged}; expected a probability in (0, 1], or None.")
+
+
+def _as_captioner(model: str | os.PathLike[str] | Captioner, *, prompt: str | None, **options: Any) -> Captioner:
+    if not isinstance(model, str | os.PathLike):
+        if prompt is not None or options["skip_unchanged"] is not None:
+            raise InputError(
+                f"prompt and skip_unchanged are settings of the captioner, and model is one already ({model!r}); "
+                "give them where it is made, for example CCExpertCaptioner.from_pretrained('geocc-mini', prompt=...)."
+            )
+        return model
+    from geocc.inference import CCExpertCaptioner
+
+    return CCExpertCaptioner.from_pretrained(model, prompt=prompt, **options)
+
+
+def _first_batch_size(batch_size: int | Literal["auto"], captioner: Captioner) -> int:
+    if batch_size != "auto":
+        return batch_size
+    bytes_free = getattr(captioner, "bytes_free", None)
+    # A captioner that runs elsewhere (an endpoint, a stub) knows of no memory: any batch will do.
+    return initial_batch_size(captioner.bytes_per_pair, bytes_free() if bytes_free else sys.maxsize)
+
+
+def _with_progress(
+    results: Iterable[TileResult], *, total: int, progress: bool | Callable[[int, int], None]
+) -> Iterator[TileResult]:
+    if callable(progress):
+        for done, result in enumerate(results, start=1):
+            yield result
+            progress(done, total)
+        return
+    from tqdm.auto import tqdm
+
+    yield from tqdm(results, total=total, unit="tile", desc="captioning", disable=not progress)
+
+
+def _metadata(pair: ScenePair, plan: TilePlan, captioner: Captioner, **parameters: Any) -> dict[str, Any]:
+    from geocc._versions import versions
+
+    return {
+        "captioner": {"name": captioner.name, "fingerprint": captioner.fingerprint} | getattr(captioner, "details", {}),
+        "pair": pair.describe(),
+        "plan": plan.summary(),
+        "parameters": parameters,
+        "versions": versions(),
+    }

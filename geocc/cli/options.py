@@ -1,0 +1,125 @@
+"""Options that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geocc.errors import BandError, InputError, ReadError, WriteError
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = [
+    "T1",
+    "T2",
+    "Align",
+    "Bands",
+    "BandsT2",
+    "Nodata",
+    "Roi",
+    "Stride",
+    "TileSize",
+    "check_parent",
+    "parse_bands",
+    "parse_roi",
+]
+
+T1 = Annotated[str, typer.Argument(help="Raster of the earlier date: a path or URL.", metavar="T1")]
+T2 = Annotated[str, typer.Argument(help="Raster of the later date.", metavar="T2")]
+Bands = Annotated[
+    str | None,
+    typer.Option(help="Red, green and blue by name or 1-based number: 'red,green,blue' or '3,2,1'.", metavar="R,G,B"),
+]
+BandsT2 = Annotated[
+    str | None, typer.Option("--bands-t2", help="The same for T2, where its bands differ.", metavar="R,G,B")
+]
+TileSize = Annotated[int, typer.Option(help="Side of a tile in pixels.", min=1)]
+Stride = Annotated[int | None, typer.Option(help="Step between tiles in pixels. Default: the tile size.", min=1)]
+Roi = Annotated[
+    str | None,
+    typer.Option(
+        help="Region of interest: a vector file, or 'xmin,ymin,xmax,ymax' in the scene's CRS.", metavar="FILE|BOX"
+    ),
+]
+Align = Annotated[
+    str, typer.Option(help="What to do about grids that differ: 'error', or warp the other date onto 't1' or 't2'.")
+]
+Nodata = Annotated[float | None, typer.Option(help="Value that marks missing pixels.")]
+
+#: Formats that hold geometry and nothing that could reach for other files.
+ROI_SUFFIXES = (".gpkg", ".geojson", ".json", ".fgb", ".shp", ".parquet")
+
+
+def check_parent(path: Path | None) -> None:
+    """Refuse a file whose folder is not there before the long work begins.
+
+    Raises:
+        WriteError: The folder does not exist.
+    """
+    if path is not None and not path.absolute().parent.is_dir():
+        raise WriteError(f"{path} cannot be written: its folder does not exist; make it with: mkdir -p {path.parent}")
+
+
+def parse_bands(bands: str | None, bands_t2: str | None) -> Any:
+    """Turn `--bands` and `--bands-t2` into what `caption_changes` takes.
+
+    Raises:
+        BandError: Not three names or numbers, or `--bands-t2` alone.
+    """
+    if bands is None:
+        if bands_t2 is not None:
+            raise BandError("--bands-t2 was given without --bands; give both: --bands 3,2,1 --bands-t2 4,3,2.")
+        return None
+    first = _triple("--bands", bands)
+    return first if bands_t2 is None else (first, _triple("--bands-t2", bands_t2))
+
+
+def _triple(option: str, text: str) -> tuple[str | int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(parts):
+        raise BandError(
+            f"{option} is {text!r}; expected three names or 1-based numbers, such as 'red,green,blue' or 3,2,1."
+        )
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
+def parse_roi(roi: str | None) -> gpd.GeoDataFrame | BaseGeometry | None:
+    """Turn `--roi` into a geometry: a box in the scene's CRS, or the features of a vector file in its own.
+
+    Raises:
+        InputError: Neither a box nor a vector file of a known format.
+        ReadError: The file cannot be read.
+    """
+    if roi is None:
+        return None
+    if re.fullmatch(r"\s*[-+.\deE]+(\s*,\s*[-+.\deE]+){3}\s*", roi):
+        return _box(roi)
+    path = Path(roi)
+    if path.suffix.lower() not in ROI_SUFFIXES:
+        raise InputError(
+            f"--roi is {roi!r}; expected 'xmin,ymin,xmax,ymax' in the scene's CRS, or a file ending in "
+            f"{', '.join(ROI_SUFFIXES)}."
+        )
+    import geopandas as gpd
+
+    try:
+        return gpd.read_parquet(path) if path.suffix.lower() == ".parquet" else gpd.read_file(path)
+    except (OSError, ValueError) as error:
+        raise ReadError(f"the region of interest {path} cannot be read: {error}") from error
+
+
+def _box(text: str) -> BaseGeometry:
+    import shapely
+
+    try:
+        xmin, ymin, xmax, ymax = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--roi is {text!r}; expected four numbers: xmin,ymin,xmax,ymax.") from error
+    if not (xmin < xmax and ymin < ymax):
+        raise InputError(f"--roi is {text!r}; expected xmin < xmax and ymin < ymax.")
+    return shapely.box(xmin, ymin, xmax, ymax)

@@ -1,0 +1,206 @@
+"""CCExpert as a captioner: tiles in, captions with probabilities out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from geocc.errors import InputError
+from geocc.inference.captioner import Caption, TileBatch
+from geocc.inference.device import choose_device, choose_dtype, free_memory
+from geocc.inference.likelihood import no_change_probability
+from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
+
+__all__ = ["CCExpertCaptioner"]
+
+
+class CCExpertCaptioner:
+    """Captions tiles with a CCExpert model, each batch encoded once and decoded greedily.
+
+    `change_probability` comes from the model's change head. A model without one, such as the reference's, is asked how
+    likely it is to answer with one of `NO_CHANGE_SENTENCES`; the rest is the probability of change, and `changed`
+    follows the text.
+
+    Args:
+        model: The model, on its device and in its dtype.
+        processor: Its processor.
+        name: What to call it in the result.
+        revision: What tells these weights from others of that name, for example a sha256.
+        prompt: The question, with two `<image>` slots; the processor's own when left out.
+        max_new_tokens: Longest caption in tokens.
+        skip_unchanged: Pairs whose change probability is below this are not decoded; needs a change head.
+
+    Raises:
+        InputError: `skip_unchanged` without a change head, or a prompt without two slots.
+    """
+
+    def __init__(
+        self,
+        model: CCExpertForConditionalGeneration,
+        processor: CCExpertProcessor,
+        *,
+        name: str = "ccexpert",
+        revision: str = "",
+        prompt: str | None = None,
+        max_new_tokens: int = 64,
+        skip_unchanged: float | None = None,
+    ) -> None:
+        if skip_unchanged is not None and not model.config.change_head:
+            raise InputError(
+                f"skip_unchanged={skip_unchanged} needs a model with a change head, and {name!r} has none; "
+                "leave skip_unchanged out, or use model='geocc-mini'."
+            )
+        if max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {max_new_tokens}; expected 1 or more.")
+        self._model = model.eval()
+        self._processor = processor
+        self._name = name
+        self._revision = revision
+        self._prompt = prompt
+        self._max_new_tokens = max_new_tokens
+        self._skip_unchanged = skip_unchanged
+        self._prompt_ids = processor.prompt_ids(prompt)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str] = "geocc-mini",
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "auto",
+        **settings: Any,
+    ) -> CCExpertCaptioner:
+        """Load a captioner by name, folder or hub id.
+
+        Args:
+            model: A name that `geocc models` lists, a checkpoint folder of any layout geocc reads, or a hub id.
+            device: Torch device; the fastest one present when left out.
+            dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
+            **settings: `prompt`, `max_new_tokens` and `skip_unchanged` of the class.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            CheckpointError: The weights do not fit, are unsafe, or carry no processor.
+            InputError: A setting cannot be used.
+        """
+        from geocc.model import load_captioning_checkpoint
+
+        target = choose_device(device)
+        loaded = load_captioning_checkpoint(model, device=target, dtype=choose_dtype(dtype, target))
+        return cls(loaded.model, loaded.processor, name=str(model), revision=loaded.revision, **settings)
+
+    @property
+    def name(self) -> str:
+        """What the model was asked for by."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with the weights, the prompt, the decoding and the dtype."""
+        return hashlib.sha256(json.dumps(self.details, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the captions depend on, for the layer's metadata; JSON-safe."""
+        return {
+            "name": self._name,
+            "revision": self._revision,
+            "prompt": self._processor.prompt if self._prompt is None else self._prompt,
+            "max_new_tokens": self._max_new_tokens,
+            "decoding": "greedy",
+            "skip_unchanged": self._skip_unchanged,
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "device": self._model.device.type,
+        }
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels to which tiles are resized."""
+        return int(self._model.config.vision_config.image_size)
+
+    @property
+    def bytes_per_pair(self) -> int:
+        """Working memory of one pair: its cache, and the widest states alive at once in each of the three parts."""
+        config, width = self._model.config, self._model.dtype.itemsize
+        text, vision = config.text_config, config.vision_config
+        tokens = len(self._prompt_ids) + self._max_new_tokens
+        cache = 2 * text.num_hidden_layers * text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
+        prefill = 3 * text.intermediate_size + 8 * text.hidden_size
+        levels = len(config.feature_levels)
+        tower = 2 * (vision.intermediate_size + (8 + levels) * vision.hidden_size)
+        difference = levels * (config.difference_mlp_dim + 24 * vision.hidden_size)
+        return width * ((cache + prefill) * tokens + (tower + difference) * config.tokens_per_image)
+
+    def bytes_free(self) -> int:
+        """Return the memory free on the model's device."""
+        return free_memory(self._model.device)
+
+    @torch.inference_mode()
+    def caption(self, batch: TileBatch) -> Sequence[Caption]:
+        """Caption every tile of the batch, in its order."""
+        pixels = self._processor.pixel_values(batch.images)
+        features = self._model.get_image_features(pixels.to(self._model.device, self._model.dtype))
+        prompt = torch.tensor(self._prompt_ids, device=self._model.device).expand(len(batch), -1)
+        if features.change_logits is None:
+            unchanged = no_change_probability(
+                self._model, prompt, features.image_features, sentences=self._sentence_ids()
+            )
+            probabilities = 1 - unchanged
+        else:
+            probabilities = features.change_logits.float().sigmoid()
+        return self._decode(prompt, features.image_features, probabilities)
+
+    def _decode(self, prompt: Tensor, image_features: Tensor, probabilities: Tensor) -> list[Caption]:
+        wanted = torch.ones_like(probabilities, dtype=torch.bool)
+        if self._skip_unchanged is not None:
+            wanted = probabilities >= self._skip_unchanged
+        spoken = iter(self._generate(prompt[wanted], image_features[wanted]) if wanted.any() else [])
+        captions = []
+        for probability, decode in zip(probabilities.tolist(), wanted.tolist(), strict=True):
+            if not decode:
+                captions.append(
+                    Caption(NO_CHANGE_SENTENCES[0], changed=False, change_probability=probability, decoded=False)
+                )
+                continue
+            text, confidence = next(spoken)
+            changed = probability >= 0.5 if self._model.config.change_head else not says_no_change(text)
+            captions.append(Caption(text, changed=changed, change_probability=probability, confidence=confidence))
+        return captions
+
+    def _generate(self, prompt: Tensor, image_features: Tensor) -> list[tuple[str, float]]:
+        output = self._model.generate(
+            input_ids=prompt,
+            attention_mask=torch.ones_like(prompt),
+            image_features=image_features,
+            do_sample=False,
+            max_new_tokens=self._max_new_tokens,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        tokens = output.sequences[:, prompt.shape[1] :]
+        chosen = torch.stack(output.logits, dim=1).float().log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        # Padding after a finished caption says nothing of it; its end token does.
+        spoken = self._is_spoken(tokens)
+        confidence = ((chosen * spoken).sum(-1) / spoken.sum(-1)).exp()
+        texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
+        return [(text.strip(), value) for text, value in zip(texts, confidence.tolist(), strict=True)]
+
+    def _is_spoken(self, tokens: Tensor) -> Tensor:
+        ends = self._model.generation_config.eos_token_id
+        ended = torch.isin(tokens, torch.tensor(ends, device=tokens.device))
+        return ended.cumsum(-1) - ended.long() == 0
+
+    def _sentence_ids(self) -> list[list[int]]:
+        written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
+        return self._processor.answer_ids(written)
