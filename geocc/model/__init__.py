@@ -1,1 +1,43 @@
-"""geocc.model."""
+"""CCExpert in Transformers' conventions: configuration, difference module, model, processing, checkpoints, registry.
+
+Names are imported when they are first used, so that `import geocc.model` brings no torch with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geocc.model.configuration import CCExpertConfig
+    from geocc.model.modeling import CCExpertForConditionalGeneration, CCExpertModel
+    from geocc.model.outputs import CCExpertImageFeatures, CCExpertOutput
+
+__all__ = [
+    "CCExpertConfig",
+    "CCExpertForConditionalGeneration",
+    "CCExpertImageFeatures",
+    "CCExpertModel",
+    "CCExpertOutput",
+]
+
+_HOMES = {
+    "CCExpertConfig": "configuration",
+    "CCExpertForConditionalGeneration": "modeling",
+    "CCExpertImageFeatures": "outputs",
+    "CCExpertModel": "modeling",
+    "CCExpertOutput": "outputs",
+}
+_LIGHT: frozenset[str] = frozenset()  # these live without torch and Transformers
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LIGHT:
+        importlib.import_module("geocc.model.auto")
+    return getattr(importlib.import_module(f"geocc.model.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

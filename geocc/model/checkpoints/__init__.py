@@ -1,0 +1,1 @@
+"""Weights of other layouts, brought into geocc's own."""

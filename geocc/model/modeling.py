@@ -1,0 +1,291 @@
+"""CCExpert: a SigLIP tower, the difference-aware integration module, and Qwen2.
+
+Architecture: CCExpert (arXiv 2411.11360). SigLIP and Qwen2 are Transformers' own; only the module between them is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
+from transformers import GenerationMixin, PreTrainedModel, Qwen2Model
+
+from geocc.errors import InputError
+from geocc.model.configuration import CCExpertConfig
+from geocc.model.difference import DifferenceModule
+from geocc.model.heads import ChangeHead, Projector
+from geocc.model.outputs import CCExpertImageFeatures, CCExpertModelOutput, CCExpertOutput
+from geocc.model.vision import FeatureTower
+
+if TYPE_CHECKING:
+    from transformers import Cache
+
+__all__ = ["CCExpertForConditionalGeneration", "CCExpertModel", "CCExpertPreTrainedModel"]
+
+
+class CCExpertPreTrainedModel(PreTrainedModel):
+    """What all CCExpert models share. Fresh weights: linear and flags N(0, 0.02), biases 0, norms 1 and 0."""
+
+    config_class = CCExpertConfig
+    base_model_prefix = "model"
+    input_modalities: Any = ("image", "text")
+    supports_gradient_checkpointing = True
+    _no_split_modules: set[str] | list[str] | None = [  # noqa: RUF012  # as the base class declares it
+        "ChangeAwareLayer",
+        "LevelFusion",
+        "Qwen2DecoderLayer",
+        "SiglipEncoderLayer",
+        "SiglipVisionEmbeddings",
+    ]
+    _skip_keys_device_placement: set[str] | list[str] | None = ["past_key_values"]  # noqa: RUF012  # likewise
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+
+class CCExpertModel(CCExpertPreTrainedModel):
+    """CCExpert without its language modelling head."""
+
+    def __init__(self, config: CCExpertConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = FeatureTower(config.vision_config, levels=config.feature_levels)
+        self.difference = DifferenceModule(config)
+        self.projector = Projector(config)
+        if config.change_head:
+            self.change_head = ChangeHead(config.vision_config.hidden_size)
+        self.language_model = Qwen2Model(config.text_config)
+        self.post_init()
+
+    def get_image_features(self, pixel_values: Tensor) -> CCExpertImageFeatures:
+        """Encode a batch of pairs.
+
+        Args:
+            pixel_values: `(B, T=2, C, H, W)`, normalised to [-1, 1], the earlier date first.
+
+        Raises:
+            InputError: If the shape is another.
+        """
+        if pixel_values.ndim != 5 or pixel_values.shape[1] != 2:
+            raise InputError(
+                f"pixel_values of shape {tuple(pixel_values.shape)} were given; a batch of pairs is (B, T=2, C, H, W)"
+            )
+        levels = self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2))
+        difference = self.difference(levels)
+        pair, token = self.change_head(difference.change) if self.config.change_head else (None, None)
+        return CCExpertImageFeatures(
+            image_features=self.projector(torch.stack([difference.image_a, difference.image_b], dim=1)),
+            change_features=difference.change,
+            change_logits=pair,
+            change_token_logits=token,
+            gates=difference.gates,
+        )
+
+    def embed(self, input_ids: Tensor, *, image_features: Tensor | None = None) -> Tensor:
+        """Look the tokens up and put the image features in the place of the placeholders.
+
+        Args:
+            input_ids: `(B, S)` token ids, in which `config.image_token_id` holds the place of one image token.
+            image_features: `(B, T=2, N, D_text)` from `get_image_features`.
+
+        Raises:
+            InputError: If a row does not hold as many placeholders as its pair has features.
+        """
+        slots = input_ids == self.config.image_token_id
+        # The placeholder may lie outside the table, so no row of it is ever looked up.
+        embeds: Tensor = self.get_input_embeddings()(input_ids.masked_fill(slots, 0))
+        if image_features is None:
+            return embeds
+        self._check_slots(slots, image_features)
+        return embeds.masked_scatter(slots[..., None], image_features.to(embeds))
+
+    def _check_slots(self, slots: Tensor, features: Tensor) -> None:
+        wanted = features.shape[1] * features.shape[2]
+        found = slots.sum(dim=1).tolist()
+        if len(found) != len(features) or set(found) - {wanted}:
+            raise InputError(
+                f"the rows of input_ids hold {found} image placeholders (id {self.config.image_token_id}), but each of "
+                f"the {len(features)} pairs has {wanted} features ({features.shape[2]} per date); let CCExpertProcessor "
+                "make both"
+            )
+
+    def _refuse_slots(self, input_ids: Tensor) -> None:
+        if bool((input_ids == self.config.image_token_id).any()):
+            raise InputError(
+                f"input_ids hold image placeholders (id {self.config.image_token_id}), but neither pixel_values nor "
+                "image_features were given"
+            )
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        image_features: Tensor | None = None,
+        **kwargs: Any,
+    ) -> CCExpertModelOutput:
+        """Run the language model over text and images; the arguments are `CCExpertForConditionalGeneration.forward`'s."""
+        if (input_ids is None) == (inputs_embeds is None):
+            raise InputError("give either input_ids or inputs_embeds, and not both")
+        if pixel_values is not None and image_features is not None:
+            raise InputError("give either pixel_values or the image_features made from them, and not both")
+        images = None if pixel_values is None else self.get_image_features(pixel_values)
+        if images is not None:
+            image_features = images.image_features
+        if input_ids is not None:
+            if image_features is None and not (past_key_values is not None and past_key_values.get_seq_length()):
+                self._refuse_slots(input_ids)
+            inputs_embeds = self.embed(input_ids, image_features=image_features)
+        elif image_features is not None:
+            raise InputError("inputs_embeds show no placeholders: make them with embed(input_ids, image_features=...)")
+        kwargs.pop("return_dict", None)
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        return CCExpertModelOutput(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            images=images,
+        )
+
+
+class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin):
+    """CCExpert: captions what changed between two images.
+
+    `generate` works as everywhere in Transformers, for batches with left padding. Encode once and generate later with
+    `features = model.get_image_features(pixel_values)` and `model.generate(..., image_features=features.image_features)`.
+    """
+
+    _tied_weights_keys: dict[str, str] = {  # noqa: RUF012  # as the base class declares it
+        "lm_head.weight": "model.language_model.embed_tokens.weight"
+    }
+
+    def __init__(self, config: CCExpertConfig) -> None:
+        super().__init__(config)
+        self.model = CCExpertModel(config)
+        text: Any = config.text_config
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the language modelling head."""
+        head: nn.Module = self.lm_head
+        return head
+
+    def get_image_features(self, pixel_values: Tensor) -> CCExpertImageFeatures:
+        """Encode pairs `(B, T=2, C, H, W)`; see `CCExpertModel.get_image_features`."""
+        features: CCExpertImageFeatures = self.model.get_image_features(pixel_values)
+        return features
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        change_labels: Tensor | None = None,
+        image_features: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> CCExpertOutput:
+        """Score the next tokens, and the change if the model has a change head.
+
+        Args:
+            input_ids: `(B, S)` token ids; each of the two image slots is `config.tokens_per_image` times
+                `config.image_token_id`.
+            pixel_values: `(B, T=2, C, H, W)` in [-1, 1], the earlier date first. Needed where `input_ids` hold slots.
+            attention_mask: `(B, S)`, 1 for tokens and 0 for padding.
+            position_ids: `(B, S)`; left out, they count from 0 over the padded row.
+            past_key_values: The language model's cache.
+            inputs_embeds: `(B, S, D_text)` in the place of `input_ids`.
+            labels: `(B, S)` the token ids again, with -100 wherever no loss is taken.
+            change_labels: `(B,)` 1 where the pair changed and 0 where it did not.
+            image_features: `(B, T=2, N, D_text)` from `get_image_features`, in the place of `pixel_values`.
+            logits_to_keep: Number of last positions to score, or their indices; 0 means all.
+            **kwargs: Passed on to the language model.
+
+        Raises:
+            InputError: If placeholders and features do not match, or change labels come without a change head.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            image_features=image_features,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        images = outputs.images or CCExpertImageFeatures()
+        return CCExpertOutput(
+            loss=self._loss(logits, labels, images.change_logits, change_labels, kwargs.get("num_items_in_batch")),
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            change_logits=images.change_logits,
+            change_token_logits=images.change_token_logits,
+            gates=images.gates,
+        )
+
+    def _loss(
+        self,
+        logits: Tensor,
+        labels: Tensor | None,
+        change_logits: Tensor | None,
+        change_labels: Tensor | None,
+        num_items: Tensor | int | None,
+    ) -> Tensor | None:
+        loss = None
+        if labels is not None:
+            vocab = logits.shape[-1]
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocab, num_items_in_batch=num_items)
+        if change_labels is not None:
+            if change_logits is None:
+                raise InputError(
+                    "change_labels need a model with a change head and pixel_values: CCExpertConfig(change_head=True)"
+                )
+            change = F.binary_cross_entropy_with_logits(change_logits.float(), change_labels.float())
+            if labels is not None and num_items is not None:
+                # The trainer divides by the targets of all accumulated batches: this batch's share of them is its weight.
+                change = change * (labels[:, 1:] != -100).sum() / num_items
+            loss = change if loss is None else loss + change
+        return loss
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Any,
+        *args: Any,
+        pixel_values: Tensor | None = None,
+        image_features: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Give the images to the first step only: from then on they live in the cache."""
+        mixin: Any = super()
+        inputs: dict[str, Any] = mixin.prepare_inputs_for_generation(
+            input_ids, *args, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        )
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs |= {"pixel_values": pixel_values, "image_features": image_features}
+        return inputs
