@@ -1,0 +1,70 @@
+"""The file formats a layer can have, by suffix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .delimited import read_csv, sidecar_path, write_csv
+from .geoparquet import read_geoparquet, write_geoparquet
+from .vector import (
+    read_flatgeobuf,
+    read_geojson,
+    read_geopackage,
+    write_flatgeobuf,
+    write_geojson,
+    write_geopackage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import geopandas as gpd
+
+__all__ = ["FORMATS", "Format", "accepted_suffixes"]
+
+
+class Writer(Protocol):
+    """Writes a layer to a path where nothing is yet."""
+
+    def __call__(self, gdf: gpd.GeoDataFrame, path: Path, /, *, layer: str, csv_safe: bool) -> None:
+        """Write; any exception means that the file is of no use."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: What it is called in messages.
+        write: Writes a layer.
+        read: Reads what `write` wrote, up to dtypes.
+        companion: Where the file lies that goes with it, for formats that need two.
+    """
+
+    name: str
+    write: Writer
+    read: Callable[[Path], gpd.GeoDataFrame]
+    companion: Callable[[Path], Path] | None = None
+
+
+_GEOPARQUET = Format("GeoParquet", write_geoparquet, read_geoparquet)
+_GEOJSON = Format("GeoJSON", write_geojson, read_geojson)
+
+FORMATS = {
+    ".gpkg": Format("GeoPackage", write_geopackage, read_geopackage),
+    ".parquet": _GEOPARQUET,
+    ".geoparquet": _GEOPARQUET,
+    ".fgb": Format("FlatGeobuf", write_flatgeobuf, read_flatgeobuf),
+    ".geojson": _GEOJSON,
+    ".json": _GEOJSON,
+    ".csv": Format("CSV", write_csv, read_csv, sidecar_path),
+}
+"""Every format by the suffix of its files."""
+
+
+def accepted_suffixes() -> str:
+    """Name the suffixes and their formats, for messages."""
+    return ", ".join(f"{suffix} ({form.name})" for suffix, form in FORMATS.items())
