@@ -1,22 +1,72 @@
 """geocc: what changed between two dates, in words and on a map.
 
-    import geocc
-
-    changes = geocc.caption_changes("2009.tif", "2020.tif", align="t1")
-    changes[changes["changed"]].explore  # a GeoDataFrame; geocc.explore(changes) shows it safely
-
-Nothing heavy is imported before it is used.
+Examples:
+    >>> import geocc
+    >>> scene = geocc.data.synthetic.make_scene(7, size_px=512)
+    >>> changes = geocc.caption_changes(*scene.to_xarray(), progress=False)
+    >>> changes.crs.is_projected
+    True
 """
 
 from __future__ import annotations
 
-from importlib import metadata as _metadata
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-import lazy_loader as _lazy
+import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc import data, errors, evaluation, inference, model, scene, table, training, views  # type: ignore[attr-defined]
+    from geocc import cli, data, errors, inference, model, scene, table, views
+    from geocc.captioning import caption_changes, plan_changes
+    from geocc.errors import GeoccError
+    from geocc.inference import Caption, Captioner, CCExpertCaptioner, TileBatch
+    from geocc.model import convert_checkpoint, list_models
+    from geocc.scene import ScenePair, TilePlan, open_pair
+    from geocc.table import read_layer, write_layer
+    from geocc.views import explore, figure, report
 
-__version__ = _metadata.version("geocc")
+__version__ = metadata.version("geocc")
 
+__all__ = [
+    "CCExpertCaptioner",
+    "Caption",
+    "Captioner",
+    "GeoccError",
+    "ScenePair",
+    "TileBatch",
+    "TilePlan",
+    "__version__",
+    "caption_changes",
+    "cli",
+    "convert_checkpoint",
+    "data",
+    "errors",
+    "explore",
+    "figure",
+    "inference",
+    "list_models",
+    "model",
+    "open_pair",
+    "plan_changes",
+    "read_layer",
+    "report",
+    "scene",
+    "table",
+    "views",
+    "write_layer",
+]
+
+# `import geocc` costs a moment, not the seconds of torch and GDAL: each name is imported when it is first used.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submodules=["cli", "data", "errors", "inference", "model", "scene", "table", "views"],
+    submod_attrs={
+        "captioning": ["caption_changes", "plan_changes"],
+        "errors": ["GeoccError"],
+        "inference": ["CCExpertCaptioner", "Caption", "Captioner", "TileBatch"],
+        "model": ["convert_checkpoint", "list_models"],
+        "scene": ["ScenePair", "TilePlan", "open_pair"],
+        "table": ["read_layer", "write_layer"],
+        "views": ["explore", "figure", "report"],
+    },
+)

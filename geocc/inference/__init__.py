@@ -1,1 +1,44 @@
 """Captioners, and how batches of tiles reach them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from geocc.inference.batching import BatchRunner, OnError, TileFailure, initial_batch_size
+    from geocc.inference.captioner import Caption, Captioner, TileBatch
+    from geocc.inference.ccexpert import CCExpertCaptioner
+    from geocc.inference.endpoint import ENDPOINT_PROMPT, EndpointCaptioner
+    from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
+    from geocc.inference.run import caption_tiles
+
+__all__ = [
+    "ENDPOINT_PROMPT",
+    "NO_CHANGE_SENTENCES",
+    "BatchRunner",
+    "CCExpertCaptioner",
+    "Caption",
+    "Captioner",
+    "EndpointCaptioner",
+    "OnError",
+    "TileBatch",
+    "TileFailure",
+    "caption_tiles",
+    "initial_batch_size",
+    "says_no_change",
+]
+
+# torch stays out until a captioner is asked for.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "batching": ["BatchRunner", "OnError", "TileFailure", "initial_batch_size"],
+        "captioner": ["Caption", "Captioner", "TileBatch"],
+        "ccexpert": ["CCExpertCaptioner"],
+        "endpoint": ["ENDPOINT_PROMPT", "EndpointCaptioner"],
+        "no_change": ["NO_CHANGE_SENTENCES", "says_no_change"],
+        "run": ["caption_tiles"],
+    },
+)
