@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from .build import PlanLike, build_layer
+    from .footprints import write_footprints
     from .readers import read_layer
     from .schema import COLUMNS, TileResult, TileStatus, restore_dtypes, validate_layer
-    from .text import MAX_CAPTION_LENGTH, clean_caption, redact_secrets
+    from .text import MAX_CAPTION_LENGTH, clean_caption
     from .writers import LAYER_NAME, check_writable, write_layer
 
 __all__ = [
@@ -22,39 +25,21 @@ __all__ = [
     "check_writable",
     "clean_caption",
     "read_layer",
-    "redact_secrets",
     "restore_dtypes",
     "validate_layer",
+    "write_footprints",
     "write_layer",
 ]
 
-_HOMES = {
-    "COLUMNS": "schema",
-    "LAYER_NAME": "writers",
-    "MAX_CAPTION_LENGTH": "text",
-    "PlanLike": "build",
-    "TileResult": "schema",
-    "TileStatus": "schema",
-    "build_layer": "build",
-    "check_writable": "writers",
-    "clean_caption": "text",
-    "read_layer": "readers",
-    "redact_secrets": "text",
-    "restore_dtypes": "schema",
-    "validate_layer": "schema",
-    "write_layer": "writers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: geopandas and GDAL are heavy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return __all__
+# geopandas and GDAL are heavy: each name is imported when it is first used.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "build": ["PlanLike", "build_layer"],
+        "footprints": ["write_footprints"],
+        "readers": ["read_layer"],
+        "schema": ["COLUMNS", "TileResult", "TileStatus", "restore_dtypes", "validate_layer"],
+        "text": ["MAX_CAPTION_LENGTH", "clean_caption"],
+        "writers": ["LAYER_NAME", "check_writable", "write_layer"],
+    },
+)

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from geocc.errors import InputError, MissingCRSError
+from geocc.scene.privacy import mask_secrets
 
 from .metadata import METADATA_KEY, json_safe
 from .schema import DTYPES, TileResult, validate_layer
-from .text import clean_caption, redact_secrets
+from .text import clean_caption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PlanLike", "build_layer"]
+__all__ = ["PlanLike", "build_layer", "plan_footprints"]
 
 SCHEMA_VERSION = 1
 
@@ -92,13 +93,13 @@ def build_layer(
         "change_probability": [result.change_probability for result in ordered],
         "confidence": [result.confidence for result in ordered],
         "status": [result.status.value for result in ordered],
-        "error": [None if result.error is None else clean_caption(redact_secrets(result.error)) for result in ordered],
+        "error": [None if result.error is None else clean_caption(mask_secrets(result.error)) for result in ordered],
         "valid_fraction": [result.valid_fraction for result in ordered],
         "t1": [_utc(t1)] * len(ordered),
         "t2": [_utc(t2)] * len(ordered),
     }
     frame = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in DTYPES.items()})
-    layer = gpd.GeoDataFrame(frame, geometry=_footprints(plan))
+    layer = gpd.GeoDataFrame(frame, geometry=plan_footprints(plan))
     layer.attrs[METADATA_KEY] = json_safe(metadata or {}) | _grid_metadata(plan.geobox)
     validate_layer(layer)
     return layer
@@ -124,7 +125,8 @@ def _in_plan_order(tile_ids: Sequence[str], results: Iterable[TileResult]) -> li
     return [by_id[tile_id] for tile_id in tile_ids]
 
 
-def _footprints(plan: PlanLike) -> gpd.GeoSeries:
+def plan_footprints(plan: PlanLike) -> gpd.GeoSeries:
+    """Return the footprints of a plan, one per tile, numbered from 0, in the CRS of its geobox."""
     crs = plan.geobox.crs.proj
     footprints = gpd.GeoSeries(plan.footprints()).reset_index(drop=True)
     if len(footprints) != len(plan.tile_ids):

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .delimited import read_csv, sidecar_path, write_csv
+from .geojson import read_geojson, write_geojson
 from .geoparquet import read_geoparquet, write_geoparquet
-from .vector import (
-    read_flatgeobuf,
-    read_geojson,
-    read_geopackage,
-    write_flatgeobuf,
-    write_geojson,
-    write_geopackage,
-)
+from .vector import read_flatgeobuf, read_geopackage, write_flatgeobuf, write_geopackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocc.errors import InputError
-
-from .text import redact_secrets
+from geocc.scene.privacy import mask_secrets
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -47,7 +46,7 @@ def json_safe(value: Any) -> Any:
         case date():
             return value.isoformat()
         case _:
-            return redact_secrets(str(value))
+            return mask_secrets(str(value))
 
 
 def layer_metadata(gdf: gpd.GeoDataFrame) -> dict[str, Any]:

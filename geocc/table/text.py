@@ -1,10 +1,10 @@
-"""What text from a model or an error message must lose before it enters the table."""
+"""What text from a model must lose before it enters the table."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_CAPTION_LENGTH", "clean_caption", "redact_secrets"]
+__all__ = ["MAX_CAPTION_LENGTH", "clean_caption"]
 
 MAX_CAPTION_LENGTH = 10_000
 """Characters a caption may have: far more than any model here writes, far less than would make a file unwieldy."""
@@ -14,12 +14,6 @@ _LINE_BREAKS_AND_TABS = re.compile("\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 # Control characters end strings early in C libraries; bidi controls make a text read differently from what it says;
 # lone surrogates and U+FFFE/U+FFFF cannot be encoded in the files. Joiners stay: scripts and emoji need them.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
-_USER_INFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/@\s?#]+@", re.IGNORECASE)
-_SECRET_PARAMETER = re.compile(
-    r"([?&;](?:sig|[\w-]*(?:token|key|secret|signature|credential|password|auth)[\w-]*)=)[^&\s;#'\"]+",
-    re.IGNORECASE,
-)
 
 
 def clean_caption(text: str, *, max_length: int = MAX_CAPTION_LENGTH) -> str:
@@ -40,15 +34,3 @@ def clean_caption(text: str, *, max_length: int = MAX_CAPTION_LENGTH) -> str:
     if len(cleaned) <= max_length:
         return cleaned
     return cleaned[: max_length - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def redact_secrets(text: str) -> str:
-    """Replace user names, passwords and signing parameters in the URLs of a text by ``***``.
-
-    Args:
-        text: Any text that may quote a URL, such as an error message of GDAL.
-
-    Returns:
-        The text with `user:password@`, and the values of parameters such as `sig`, `token` and `X-Amz-Signature`, hidden.
-    """
-    return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub(r"\1***@", text))

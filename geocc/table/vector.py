@@ -1,63 +1,31 @@
-"""GeoPackage, FlatGeobuf and GeoJSON, through GDAL."""
+"""GeoPackage and FlatGeobuf, through GDAL."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import pyogrio
-import shapely
-import shapely.affinity
 
 from .metadata import METADATA_KEY, dump_metadata, layer_metadata, load_metadata
-from .schema import COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "read_flatgeobuf",
-    "read_geojson",
-    "read_geopackage",
-    "write_flatgeobuf",
-    "write_geojson",
-    "write_geopackage",
-]
+__all__ = ["ogr_read", "ogr_write", "read_flatgeobuf", "read_geopackage", "write_flatgeobuf", "write_geopackage"]
 
 
 def write_geopackage(gdf: gpd.GeoDataFrame, path: Path, *, layer: str, csv_safe: bool) -> None:
     """Write a GeoPackage of one layer, the metadata in its metadata tables."""
     del csv_safe
     # Version 1.3: what it lacks of 1.4 is not used here, and older programs open it without a warning.
-    _write(gdf, path, driver="GPKG", layer=layer, layer_metadata=_as_items(gdf), VERSION="1.3")
+    ogr_write(gdf, path, driver="GPKG", layer=layer, layer_metadata=_as_items(gdf), VERSION="1.3")
 
 
 def write_flatgeobuf(gdf: gpd.GeoDataFrame, path: Path, *, layer: str, csv_safe: bool) -> None:
     """Write a FlatGeobuf, the metadata in its header. Its spatial index orders the features."""
     del csv_safe
-    _write(gdf, path, driver="FlatGeobuf", layer=layer, layer_metadata=_as_items(gdf))
-
-
-def write_geojson(gdf: gpd.GeoDataFrame, path: Path, *, layer: str, csv_safe: bool) -> None:
-    """Write GeoJSON as RFC 7946 wants it, the metadata as the foreign member ``geocc``.
-
-    Coordinates are WGS 84 longitude and latitude to seven decimals, about a centimetre. A footprint that crosses the
-    antimeridian is cut there into two parts.
-    """
-    del csv_safe
-    metadata = layer_metadata(gdf)
-    members = {"NATIVE_DATA": json.dumps({METADATA_KEY: metadata}), "NATIVE_MEDIA_TYPE": "application/vnd.geo+json"}
-    _write(
-        _within_180_degrees(gdf) if gdf.crs.is_geographic else gdf,
-        path,
-        driver="GeoJSON",
-        layer=layer,
-        RFC7946="YES",
-        # A caption that happens to be JSON stays the text it is.
-        AUTODETECT_JSON_STRINGS="NO",
-        **(members if metadata else {}),
-    )
+    ogr_write(gdf, path, driver="FlatGeobuf", layer=layer, layer_metadata=_as_items(gdf))
 
 
 def read_geopackage(path: Path) -> gpd.GeoDataFrame:
@@ -65,26 +33,16 @@ def read_geopackage(path: Path) -> gpd.GeoDataFrame:
     layers = [name for name, geometry in pyogrio.list_layers(path) if geometry is not None]
     if len(layers) != 1:
         raise ValueError(f"it holds the layers {layers}, expected one: geopandas.read_file(path, layer=...)")
-    return _read(path, layer=layers[0])
+    return ogr_read(path, layer=layers[0])
 
 
 def read_flatgeobuf(path: Path) -> gpd.GeoDataFrame:
     """Read a FlatGeobuf, its features brought back to the order of rows and columns."""
-    return _read(path).sort_values(["row", "col", "tile_id"], kind="stable", ignore_index=True)
+    return ogr_read(path).sort_values(["row", "col", "tile_id"], kind="stable", ignore_index=True)
 
 
-def read_geojson(path: Path) -> gpd.GeoDataFrame:
-    """Read GeoJSON, texts that look like dates staying texts."""
-    with path.open(encoding="utf-8") as file:
-        collection = json.load(file)
-    if not isinstance(collection, dict) or "features" not in collection:
-        raise ValueError("it is not a FeatureCollection")
-    gdf = _read(path, metadata=collection.get(METADATA_KEY, {}), DATE_AS_STRING="YES")
-    # Without a feature, GeoJSON has no way to say what the columns were.
-    return gdf if collection["features"] else gdf.reindex(columns=COLUMNS)
-
-
-def _write(gdf: gpd.GeoDataFrame, path: Path, *, driver: str, **options: Any) -> None:
+def ogr_write(gdf: gpd.GeoDataFrame, path: Path, *, driver: str, **options: Any) -> None:
+    """Write with GDAL, and see that every row arrived."""
     # Named, so that an empty selection still makes a polygon layer; promoted together or not at all.
     is_mixed = gdf.geom_type.eq("MultiPolygon").any()
     pyogrio.write_dataframe(
@@ -101,7 +59,8 @@ def _write(gdf: gpd.GeoDataFrame, path: Path, *, driver: str, **options: Any) ->
         raise OSError(f"only {written} of {len(gdf)} rows arrived")
 
 
-def _read(path: Path, *, metadata: Any = None, **options: Any) -> gpd.GeoDataFrame:
+def ogr_read(path: Path, *, metadata: Any = None, **options: Any) -> gpd.GeoDataFrame:
+    """Read with GDAL; the metadata are those given, or else the layer's own."""
     layer = options.get("layer")
     gdf = gpd.GeoDataFrame(pyogrio.read_dataframe(path, **options))
     if metadata is None:
@@ -115,22 +74,3 @@ def _read(path: Path, *, metadata: Any = None, **options: Any) -> gpd.GeoDataFra
 def _as_items(gdf: gpd.GeoDataFrame) -> dict[str, str] | None:
     metadata = layer_metadata(gdf)
     return {METADATA_KEY: dump_metadata(metadata)} if metadata else None
-
-
-def _within_180_degrees(gdf: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Bring the parts of a geographic layer beyond 180 degrees, which GDAL leaves where they are, to the other side."""
-    bounds = gdf.bounds
-    beyond = (bounds["minx"] < -180) | (bounds["maxx"] > 180)
-    if not beyond.any():
-        return gdf
-    wrapped = gdf.copy()
-    wrapped.loc[beyond, "geometry"] = [_wrap(footprint) for footprint in gdf.geometry[beyond]]
-    return wrapped
-
-
-def _wrap(footprint: Any) -> Any:
-    parts = [
-        shapely.affinity.translate(footprint.intersection(shapely.box(west, -90, west + 360, 90)), xoff=-180 - west)
-        for west in (-540, -180, 180)
-    ]
-    return shapely.unary_union([part for part in parts if part.area > 0])

@@ -19,7 +19,7 @@ from .schema import restore_dtypes, validate_layer
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["LAYER_NAME", "check_writable", "write_layer"]
+__all__ = ["LAYER_NAME", "check_writable", "write_frame", "write_layer"]
 
 LAYER_NAME = "change_captions"
 """The name of the layer in formats that name their layers."""
@@ -70,6 +70,11 @@ def write_layer(
     check_writable(path, overwrite=overwrite, layer=layer, rows=len(gdf))
     gdf = restore_dtypes(gdf)
     validate_layer(gdf)
+    return write_frame(gdf, path, layer=layer, csv_safe=csv_safe)
+
+
+def write_frame(gdf: gpd.GeoDataFrame, path: Path, *, layer: str, csv_safe: bool = True) -> Path:
+    """Write any GeoDataFrame of polygons, whole or not at all, once `check_writable` has let it pass."""
     form = _format_of(path)
     try:
         with replacing(path, companion=form.companion(path) if form.companion else None) as draft:
