@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from geocc.inference.captioner import Caption, Captioner, TileBatch
     from geocc.inference.ccexpert import CCExpertCaptioner
     from geocc.inference.endpoint import ENDPOINT_PROMPT, EndpointCaptioner
+    from geocc.inference.general import TransformersCaptioner
     from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
     from geocc.inference.run import caption_tiles
 
@@ -25,6 +26,7 @@ __all__ = [
     "OnError",
     "TileBatch",
     "TileFailure",
+    "TransformersCaptioner",
     "caption_tiles",
     "initial_batch_size",
     "says_no_change",
@@ -38,6 +40,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "captioner": ["Caption", "Captioner", "TileBatch"],
         "ccexpert": ["CCExpertCaptioner"],
         "endpoint": ["ENDPOINT_PROMPT", "EndpointCaptioner"],
+        "general": ["TransformersCaptioner"],
         "no_change": ["NO_CHANGE_SENTENCES", "says_no_change"],
         "run": ["caption_tiles"],
     },

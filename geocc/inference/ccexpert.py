@@ -11,6 +11,7 @@ import torch
 from geocc.errors import InputError
 from geocc.inference.captioner import Caption, TileBatch
 from geocc.inference.device import choose_device, choose_dtype, free_memory
+from geocc.inference.greedy import Answer, answer_greedily
 from geocc.inference.likelihood import no_change_probability
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
 
@@ -165,7 +166,7 @@ class CCExpertCaptioner:
         wanted = torch.ones_like(probabilities, dtype=torch.bool)
         if self._skip_unchanged is not None:
             wanted = probabilities >= self._skip_unchanged
-        spoken = iter(self._generate(prompt[wanted], image_features[wanted]) if wanted.any() else [])
+        answers = iter(self._answer(prompt[wanted], image_features[wanted]) if wanted.any() else [])
         captions = []
         for probability, decode in zip(probabilities.tolist(), wanted.tolist(), strict=True):
             if not decode:
@@ -173,33 +174,20 @@ class CCExpertCaptioner:
                     Caption(NO_CHANGE_SENTENCES[0], changed=False, change_probability=probability, decoded=False)
                 )
                 continue
-            text, confidence = next(spoken)
+            text, confidence = next(answers)
             changed = probability >= 0.5 if self._model.config.change_head else not says_no_change(text)
             captions.append(Caption(text, changed=changed, change_probability=probability, confidence=confidence))
         return captions
 
-    def _generate(self, prompt: Tensor, image_features: Tensor) -> list[tuple[str, float]]:
-        output = self._model.generate(
+    def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
+        return answer_greedily(
+            self._model,
+            self._processor,
             input_ids=prompt,
+            max_new_tokens=self._max_new_tokens,
             attention_mask=torch.ones_like(prompt),
             image_features=image_features,
-            do_sample=False,
-            max_new_tokens=self._max_new_tokens,
-            return_dict_in_generate=True,
-            output_logits=True,
         )
-        tokens = output.sequences[:, prompt.shape[1] :]
-        chosen = torch.stack(output.logits, dim=1).float().log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
-        # Padding after a finished caption says nothing of it; its end token does.
-        spoken = self._is_spoken(tokens)
-        confidence = ((chosen * spoken).sum(-1) / spoken.sum(-1)).exp()
-        texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
-        return [(text.strip(), value) for text, value in zip(texts, confidence.tolist(), strict=True)]
-
-    def _is_spoken(self, tokens: Tensor) -> Tensor:
-        ends = self._model.generation_config.eos_token_id
-        ended = torch.isin(tokens, torch.tensor(ends, device=tokens.device))
-        return ended.cumsum(-1) - ended.long() == 0
 
     def _sentence_ids(self) -> list[list[int]]:
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
