@@ -1,0 +1,129 @@
+"""Two dates brought onto one grid, or refused: nothing is ever resampled unasked.
+
+| grids of the two dates                 | align="error"  | "t1" / "t2"             | a GeoBox          |
+|----------------------------------------|----------------|-------------------------|-------------------|
+| one lattice, whole pixels apart        | cropped        | cropped                 | warped unless on it |
+| other CRS, resolution, offset or angle | AlignmentError | the other date is warped | both are warped  |
+| no common ground of a pixel            | NoOverlapError | NoOverlapError          | NoOverlapError    |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import shapely
+from odc.geo.geobox import GeoBox
+
+from geocc.errors import AlignmentError, InputError, MissingCRSError, NoOverlapError
+from geocc.scene.grid import crop, ground_in_pixels, lattice_shift, lonlat_extent, same_crs
+from geocc.scene.views import ShiftedView, View, WarpedView
+
+if TYPE_CHECKING:
+    from geocc.scene.source import Source
+
+__all__ = ["Aligned", "align_sources", "check_align"]
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Both dates on the grid of their common ground."""
+
+    geobox: GeoBox
+    t1: View
+    t2: View
+
+
+def check_align(align: str | GeoBox) -> None:
+    """Raise InputError unless `align` is "error", "t1", "t2" or a GeoBox with a CRS."""
+    if isinstance(align, GeoBox):
+        if align.crs is None:
+            raise MissingCRSError(
+                "The GeoBox given as align= has no CRS. Make it with one: GeoBox(shape, affine, 'EPSG:...')."
+            )
+    elif align not in ("error", "t1", "t2"):
+        raise InputError(f'align={align!r} is not one of "error", "t1", "t2" or an odc.geo.geobox.GeoBox.')
+
+
+def align_sources(t1: Source, t2: Source, *, align: str | GeoBox, resampling: str) -> Aligned:
+    """Put two dates on one grid, cropped to their common ground and reading no pixel.
+
+    The grid is that of t1 under ``"error"`` and ``"t1"``, that of t2 under ``"t2"``, or the given one; it is cropped in
+    whole pixels, outwards, to the ground that both dates cover.
+
+    Raises:
+        AlignmentError: The grids differ and `align` is ``"error"``.
+        NoOverlapError: The dates share less than a pixel of ground.
+    """
+    reference = align if isinstance(align, GeoBox) else (t2 if align == "t2" else t1).geobox
+    ground = ground_in_pixels(t1.geobox, reference) & ground_in_pixels(t2.geobox, reference)
+    ground &= shapely.box(0, 0, reference.shape.x, reference.shape.y)
+    geobox = crop(reference, ground)
+    if geobox is None:
+        raise NoOverlapError(_no_overlap(t1, t2, align))
+    views = [_view(source, geobox, resampling) for source in (t1, t2)]
+    if align == "error" and any(view.is_warped for view in views):
+        raise AlignmentError(_difference(t1, t2, ground))
+    return Aligned(geobox, *views)
+
+
+def _view(source: Source, geobox: GeoBox, resampling: str) -> View:
+    if same_crs(source.geobox.crs, geobox.crs):
+        shift = lattice_shift(geobox, source.geobox)
+        if shift is not None:
+            return ShiftedView(source, row=-shift.rows, col=-shift.cols)
+    return WarpedView(source, geobox, resampling)
+
+
+def _no_overlap(t1: Source, t2: Source, align: str | GeoBox) -> str:
+    lines = [f"  {source.date} ({source.name}): {lonlat_extent(source.geobox)}" for source in (t1, t2)]
+    if isinstance(align, GeoBox):
+        lines.append(f"  align= grid: {lonlat_extent(align)}")
+    return "\n".join(
+        [
+            "The two dates share no ground of at least one pixel:",
+            *lines,
+            "Give two rasters of one place. If these are, the CRS of one is wrong: check it with `gdalinfo`, and mend it "
+            'with `ds.rio.write_crs("EPSG:...")`.',
+        ]
+    )
+
+
+def _difference(t1: Source, t2: Source, ground: shapely.Geometry) -> str:
+    """Both grids, what they share, and the remedy."""
+    t2_area = ground_in_pixels(t2.geobox, t1.geobox).area
+    t1_area = t1.geobox.shape.x * t1.geobox.shape.y
+    common = crop(t1.geobox, ground)
+    return "\n".join(
+        [
+            f"The two dates are not on one grid: {_reason(t1.geobox, t2.geobox)}.",
+            *(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2)),
+            f"  overlap: {lonlat_extent(common)}; {ground.area / t1_area:.1%} of t1, {ground.area / t2_area:.1%} of t2",
+            'To warp t2 onto the grid of t1 tile by tile, pass align="t1" (command line: --align t1); or bring it there '
+            "yourself: ds_t2 = ds_t2.rio.reproject_match(ds_t1).",
+        ]
+    )
+
+
+def _reason(one: GeoBox, other: GeoBox) -> str:
+    if not same_crs(one.crs, other.crs):
+        return "their CRS differ"
+    (a1, b1, _, d1, e1, _, *_), (a2, b2, _, d2, e2, _, *_) = one.affine, other.affine
+    size = max(abs(a1), abs(b1), abs(d1), abs(e1))
+    if max(abs(a1 - a2), abs(b1 - b2), abs(d1 - d2), abs(e1 - e2)) > 1e-6 * size:
+        return "their resolutions or orientations differ"
+    to_one = ~one.affine * other.affine
+    col, row = to_one.c - round(to_one.c), to_one.f - round(to_one.f)
+    return f"their pixels lie {col:+.3f} columns and {row:+.3f} rows beside each other"
+
+
+def _grid_text(geobox: GeoBox) -> str:
+    affine, unit = geobox.affine, (geobox.crs.units or ("",))[0]
+    height, width = geobox.shape
+    rotation = f", rotation terms ({affine.b:.10g}, {affine.d:.10g})" if affine.b or affine.d else ""
+    crs = geobox.crs
+    name = f"EPSG:{crs.epsg}" if crs.epsg else crs.proj.name
+    return (
+        f"CRS {name}, resolution ({affine.a:.10g}, {affine.e:.10g}) {unit}{rotation}, "
+        f"origin ({affine.c:.10g}, {affine.f:.10g}), {width} x {height} pixels"
+    )

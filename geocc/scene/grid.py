@@ -1,0 +1,175 @@
+"""Grids compared and turned upright: pure mathematics on geoboxes, no pixel is read.
+
+stored upside down            upright
+row 0  ....south....          row 0  ....north....
+row n  ....north....          row n  ....south....
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import shapely
+from affine import Affine
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+
+from geocc.scene.window import PixelWindow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "GRID_TOLERANCE",
+    "Flip",
+    "LatticeShift",
+    "crop",
+    "crs_of",
+    "ground_in_pixels",
+    "lattice_shift",
+    "lonlat_extent",
+    "same_crs",
+    "upright",
+]
+
+GRID_TOLERANCE = 0.01
+"""Pixels by which two lattices may differ, anywhere on the common ground, and still count as one."""
+
+_EDGE_TOLERANCE = 1e-4  # pixels: what reprojection noise may move the edge of the common ground
+_POINTS_PER_SIDE = 33  # enough that a straight line between two of them follows the curve of a reprojected edge
+
+_Dtype = TypeVar("_Dtype", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """How the stored pixels are turned to make the grid upright.
+
+    Attributes:
+        rows: Whether the stored rows run from south to north.
+        cols: Whether the stored columns run from east to west.
+    """
+
+    rows: bool = False
+    cols: bool = False
+
+    def stored(self, window: PixelWindow, geobox: GeoBox) -> PixelWindow:
+        """Where a window of the upright grid lies among the stored pixels."""
+        height, width = geobox.shape
+        row = height - window.row - window.height if self.rows else window.row
+        col = width - window.col - window.width if self.cols else window.col
+        return PixelWindow(row, col, window.height, window.width)
+
+    def turn(self, pixels: NDArray[_Dtype]) -> NDArray[_Dtype]:
+        """Stored pixels `(..., h, w)` turned upright, as a view."""
+        return pixels[..., :: -1 if self.rows else 1, :: -1 if self.cols else 1]
+
+
+def upright(geobox: GeoBox) -> tuple[GeoBox, Flip]:
+    """The same ground with north up and east right, and how to turn the stored pixels.
+
+    Only grids along the axes are turned. Rotated and sheared ones have no upright form and stay as they are.
+    """
+    affine = geobox.affine
+    if affine.b or affine.d:
+        return geobox, Flip()
+    flip = Flip(rows=affine.e > 0, cols=affine.a < 0)
+    if flip.rows:
+        geobox = geobox.flipy()
+    if flip.cols:
+        geobox = geobox.flipx()
+    return geobox, flip
+
+
+def crs_of(crs: Any) -> CRS:
+    """A rasterio CRS as odc-geo's, named by its EPSG code where it is exactly that one."""
+    code = crs.to_epsg()
+    return CRS(f"EPSG:{code}") if code and type(crs).from_epsg(code) == crs else CRS(crs.to_wkt())
+
+
+def same_crs(one: CRS, other: CRS) -> bool:
+    """Whether two coordinate reference systems are equivalent, however each is written down."""
+    return bool(one == other or one.proj.equals(other.proj, ignore_axis_order=True) or _same_epsg(one, other))
+
+
+def _same_epsg(one: CRS, other: CRS) -> bool:
+    # GDAL writes WKT1 without axes; pyproj then finds the code, but not equality.
+    code = one.proj.to_epsg()
+    return code is not None and code == other.proj.to_epsg()
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeShift:
+    """Whole pixels from one grid's upper-left corner to another's on the same lattice."""
+
+    rows: int
+    cols: int
+
+
+def lattice_shift(reference: GeoBox, other: GeoBox) -> LatticeShift | None:
+    """Where `other` starts on the lattice of `reference`, or None if its pixels are not those of the lattice.
+
+    Both must be in one CRS. The corners of `other` may lie at most `GRID_TOLERANCE` pixels beside the lattice.
+    """
+    to_reference = ~reference.affine * other.affine
+    shift = LatticeShift(rows=round(to_reference.f), cols=round(to_reference.c))
+    height, width = other.shape
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
+    placed = np.stack(to_reference * (corners[:, 0], corners[:, 1]), axis=1)
+    error = np.abs(placed - corners - (shift.cols, shift.rows)).max()
+    return shift if error <= GRID_TOLERANCE else None
+
+
+def ground_in_pixels(geobox: GeoBox, reference: GeoBox) -> shapely.Polygon:
+    """The ground of a grid as a polygon in the pixel plane of `reference`; empty where it cannot be projected."""
+    x, y = _outline(geobox)
+    if not same_crs(geobox.crs, reference.crs):
+        x, y = geobox.crs.transformer_to_crs(reference.crs)(x, y)
+    cols, rows = ~reference.affine * (np.asarray(x), np.asarray(y))
+    points = np.column_stack([cols, rows])
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) < 3:
+        return shapely.Polygon()
+    polygon = shapely.Polygon(points)
+    return polygon if polygon.is_valid else polygon.convex_hull
+
+
+def _outline(geobox: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """World coordinates along the four sides of a grid."""
+    steps = np.linspace(0, 1, _POINTS_PER_SIDE)[:-1]
+    zero, one = np.zeros_like(steps), np.ones_like(steps)
+    cols = np.concatenate([steps, one, 1 - steps, zero]) * geobox.shape.x
+    rows = np.concatenate([zero, steps, one, 1 - steps]) * geobox.shape.y
+    x, y = geobox.affine * (cols, rows)
+    return np.asarray(x, float), np.asarray(y, float)
+
+
+def crop(geobox: GeoBox, ground: Any) -> GeoBox | None:
+    """The part of a grid that a polygon in its pixel plane touches, in whole pixels; None if below one pixel.
+
+    The crop is snapped outwards, so that it covers all of the polygon.
+    """
+    if ground.is_empty or ground.area < 1 - _EDGE_TOLERANCE:
+        return None
+    left, top, right, bottom = ground.bounds
+    if min(right - left, bottom - top) < 1 - _EDGE_TOLERANCE:
+        return None
+    col, row = (int(np.floor(edge + _EDGE_TOLERANCE)) for edge in (left, top))
+    stop_col, stop_row = (int(np.ceil(edge - _EDGE_TOLERANCE)) for edge in (right, bottom))
+    affine = geobox.affine * Affine.translation(col, row) if (row or col) else geobox.affine
+    return GeoBox((stop_row - row, stop_col - col), affine, geobox.crs)
+
+
+def lonlat_extent(geobox: GeoBox) -> str:
+    """West, east, south and north of a grid in degrees, as a text for messages."""
+    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326")(*_outline(geobox))
+    lon, lat = np.asarray(lon), np.asarray(lat)
+    inside = np.isfinite(lon) & np.isfinite(lat)
+    if not inside.any():
+        return "outside the range of its CRS"
+    lon, lat = lon[inside], lat[inside]
+    if np.ptp(lon) > 180:  # it crosses the antimeridian
+        lon = np.where(lon < 0, lon + 360, lon)
+    return f"lon {lon.min():.5f} to {lon.max():.5f}, lat {lat.min():.5f} to {lat.max():.5f}"

@@ -1,0 +1,22 @@
+"""When a raster was taken, as its tags tell it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+__all__ = ["parse_label"]
+
+
+def parse_label(text: object) -> pd.Timestamp | None:
+    """The time that a raster's tag tells, in UTC without zone; None for none, or one that cannot be understood.
+
+    Args:
+        text: ISO 8601, or TIFF's own ``2009:08:18 17:02:11``.
+    """
+    if not isinstance(text, str):
+        return None
+    day, _, time = text.strip().partition(" ")
+    if day.count(":") == 2 and day[:4].isdigit():
+        day = day.replace(":", "-")
+    stamp = pd.to_datetime(f"{day} {time}".strip(), errors="coerce", utc=True)
+    return None if pd.isna(stamp) else stamp.tz_localize(None)

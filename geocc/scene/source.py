@@ -1,0 +1,114 @@
+"""What a raster of one date must offer, whether it lies in memory, in dask chunks or in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
+
+    from geocc.scene.window import PixelWindow
+
+__all__ = ["Planes", "Source", "empty_planes", "valid_pixels"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planes:
+    """The pixels of one date under one window, as stored.
+
+    Attributes:
+        values: `(C=3, h, w)` in the raster's own dtype.
+        valid: `(h, w)` bool, True where the raster holds data.
+    """
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_]
+
+
+class Source(Protocol):
+    """One date of a pair: three bands on a grid, read window by window.
+
+    Attributes:
+        date: Which date it is, ``"t1"`` or ``"t2"``, for messages.
+        name: What the raster is called, without secrets, for messages and metadata.
+        geobox: Its grid, north-up wherever the raster is not rotated (see `geocc.scene.grid.upright`).
+        dtype: Type of its values.
+        bands: What its red, green and blue bands are called.
+        nodata: The nodata value of each of the three bands, None where there is none.
+        label: When it was taken, None where the raster does not say.
+    """
+
+    @property
+    def date(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def geobox(self) -> GeoBox: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def bands(self) -> tuple[str, ...]: ...
+
+    @property
+    def nodata(self) -> tuple[float | None, ...]: ...
+
+    @property
+    def label(self) -> pd.Timestamp | None: ...
+
+    def read(self, window: PixelWindow) -> Planes:
+        """Read a window that lies inside `geobox`.
+
+        Raises:
+            ReadError: The pixels cannot be read; the message names date, raster and window.
+        """
+        ...
+
+
+def empty_planes(window: PixelWindow, dtype: np.dtype[Any]) -> Planes:
+    """Zeros, none of them valid, for ground that a raster does not cover."""
+    shape = (window.height, window.width)
+    return Planes(np.zeros((3, *shape), dtype), np.zeros(shape, bool))
+
+
+def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
+    """Which pixels hold data, judged by their values over the three chosen bands.
+
+    Integers: a pixel is invalid where **all** bands equal their nodata value. NAIP and Landsat declare nodata 0, and a
+    dark pixel with a 0 in one band is ground all the same.
+    Floats: a pixel is invalid where **any** band is NaN, infinite or equal to its nodata value, for no sensor measures
+    -9999 in red alone.
+
+    Args:
+        values: `(C, h, w)` of any real dtype.
+        nodata: One value per band, None where the band has none.
+
+    Returns:
+        `(h, w)` bool.
+    """
+    is_float = values.dtype.kind == "f"
+    missing = [_equals(plane, value) for plane, value in zip(values, nodata, strict=True)]
+    if is_float:
+        return ~np.logical_or.reduce([*missing, *(~np.isfinite(plane) for plane in values)])
+    return ~np.logical_and.reduce(missing)
+
+
+def _equals(plane: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Where the plane equals a nodata value, nowhere if its dtype cannot hold that value."""
+    if nodata is None or np.isnan(nodata):
+        return np.zeros(plane.shape, bool)
+    if plane.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return np.asarray(plane == plane.dtype.type(nodata))
+    info = np.iinfo(plane.dtype)
+    if nodata != int(nodata) or not info.min <= nodata <= info.max:
+        return np.zeros(plane.shape, bool)
+    return np.asarray(plane == int(nodata))
