@@ -9,16 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geocc.model.chat import PROMPT
     from geocc.model.configuration import CCExpertConfig
     from geocc.model.modeling import CCExpertForConditionalGeneration, CCExpertModel
     from geocc.model.outputs import CCExpertImageFeatures, CCExpertOutput
+    from geocc.model.processing import CCExpertProcessor
 
 __all__ = [
+    "PROMPT",
     "CCExpertConfig",
     "CCExpertForConditionalGeneration",
     "CCExpertImageFeatures",
     "CCExpertModel",
     "CCExpertOutput",
+    "CCExpertProcessor",
 ]
 
 _HOMES = {
@@ -27,14 +31,16 @@ _HOMES = {
     "CCExpertImageFeatures": "outputs",
     "CCExpertModel": "modeling",
     "CCExpertOutput": "outputs",
+    "CCExpertProcessor": "processing",
+    "PROMPT": "chat",
 }
-_LIGHT: frozenset[str] = frozenset()  # these live without torch and Transformers
+_LIGHT = frozenset({"chat"})  # these modules need neither torch nor Transformers
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name not in _LIGHT:
+    if _HOMES[name] not in _LIGHT:
         importlib.import_module("geocc.model.auto")
     return getattr(importlib.import_module(f"geocc.model.{_HOMES[name]}"), name)
 
