@@ -68,7 +68,7 @@ class _Reader:
         self.valid_fractions: dict[str, float] = {}
 
     def tiles(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        for tile_id, window in zip(self._plan.tile_ids, self._plan, strict=True):
+        for tile_id, window in zip(self._plan.tile_ids.tolist(), self._plan, strict=True):
             try:
                 tile = self._pair.read(window)
             except ReadError as error:
