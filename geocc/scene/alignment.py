@@ -16,10 +16,12 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from geocc.errors import AlignmentError, InputError, MissingCRSError, NoOverlapError
-from geocc.scene.grid import crop, ground_in_pixels, lattice_shift, lonlat_extent, same_crs
+from geocc.scene.grid import crop, grid_crs, ground_in_pixels, lattice_shift, lonlat_extent, same_crs
 from geocc.scene.views import ShiftedView, View, WarpedView
 
 if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
     from geocc.scene.source import Source
 
 __all__ = ["Aligned", "align_sources", "check_align"]
@@ -63,12 +65,12 @@ def align_sources(t1: Source, t2: Source, *, align: str | GeoBox, resampling: st
         raise NoOverlapError(_no_overlap(t1, t2, align))
     views = [_view(source, geobox, resampling) for source in (t1, t2)]
     if align == "error" and any(view.is_warped for view in views):
-        raise AlignmentError(_difference(t1, t2, ground))
+        raise AlignmentError(_difference(t1, t2, ground, common=geobox))
     return Aligned(geobox, *views)
 
 
 def _view(source: Source, geobox: GeoBox, resampling: str) -> View:
-    if same_crs(source.geobox.crs, geobox.crs):
+    if same_crs(grid_crs(source.geobox), grid_crs(geobox)):
         shift = lattice_shift(geobox, source.geobox)
         if shift is not None:
             return ShiftedView(source, row=-shift.rows, col=-shift.cols)
@@ -79,51 +81,44 @@ def _no_overlap(t1: Source, t2: Source, align: str | GeoBox) -> str:
     lines = [f"  {source.date} ({source.name}): {lonlat_extent(source.geobox)}" for source in (t1, t2)]
     if isinstance(align, GeoBox):
         lines.append(f"  align= grid: {lonlat_extent(align)}")
-    return "\n".join(
-        [
-            "The two dates share no ground of at least one pixel:",
-            *lines,
-            "Give two rasters of one place. If these are, the CRS of one is wrong: check it with `gdalinfo`, and mend it "
-            'with `ds.rio.write_crs("EPSG:...")`.',
-        ]
+    extents = "\n".join(lines)
+    return (
+        f"The two dates share no ground of at least one pixel:\n{extents}\n"
+        "Give two rasters of one place. If these are, the CRS of one is wrong: check it with `gdalinfo`, and mend it with "
+        '`ds.rio.write_crs("EPSG:...")`.'
     )
 
 
-def _difference(t1: Source, t2: Source, ground: shapely.Geometry) -> str:
+def _difference(t1: Source, t2: Source, ground: BaseGeometry, *, common: GeoBox) -> str:
     """Both grids, what they share, and the remedy."""
-    t2_area = ground_in_pixels(t2.geobox, t1.geobox).area
-    t1_area = t1.geobox.shape.x * t1.geobox.shape.y
-    common = crop(t1.geobox, ground)
-    return "\n".join(
-        [
-            f"The two dates are not on one grid: {_reason(t1.geobox, t2.geobox)}.",
-            *(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2)),
-            f"  overlap: {lonlat_extent(common)}; {ground.area / t1_area:.1%} of t1, {ground.area / t2_area:.1%} of t2",
-            'To warp t2 onto the grid of t1 tile by tile, pass align="t1" (command line: --align t1); or bring it there '
-            "yourself: ds_t2 = ds_t2.rio.reproject_match(ds_t1).",
-        ]
+    grids = "\n".join(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2))
+    t1_share = ground.area / (t1.geobox.shape.x * t1.geobox.shape.y)
+    t2_share = ground.area / ground_in_pixels(t2.geobox, t1.geobox).area
+    return (
+        f"The two dates are not on one grid: {_reason(t1.geobox, t2.geobox)}.\n{grids}\n"
+        f"  overlap: {lonlat_extent(common)}; {t1_share:.1%} of t1, {t2_share:.1%} of t2\n"
+        'To warp t2 onto the grid of t1 tile by tile, pass align="t1" (command line: --align t1); or bring it there yourself: '
+        "ds_t2 = ds_t2.rio.reproject_match(ds_t1)."
     )
 
 
 def _reason(one: GeoBox, other: GeoBox) -> str:
-    if not same_crs(one.crs, other.crs):
+    if not same_crs(grid_crs(one), grid_crs(other)):
         return "their CRS differ"
     (a1, b1, _, d1, e1, _, *_), (a2, b2, _, d2, e2, _, *_) = one.affine, other.affine
     size = max(abs(a1), abs(b1), abs(d1), abs(e1))
     if max(abs(a1 - a2), abs(b1 - b2), abs(d1 - d2), abs(e1 - e2)) > 1e-6 * size:
         return "their resolutions or orientations differ"
-    to_one = ~one.affine * other.affine
-    col, row = to_one.c - round(to_one.c), to_one.f - round(to_one.f)
-    return f"their pixels lie {col:+.3f} columns and {row:+.3f} rows beside each other"
+    col, row = one.wld2pix(*other.pix2wld(0.0, 0.0))
+    return f"their pixels lie {col - round(col):+.3f} columns and {row - round(row):+.3f} rows beside each other"
 
 
 def _grid_text(geobox: GeoBox) -> str:
-    affine, unit = geobox.affine, (geobox.crs.units or ("",))[0]
+    affine, crs = geobox.affine, grid_crs(geobox)
     height, width = geobox.shape
     rotation = f", rotation terms ({affine.b:.10g}, {affine.d:.10g})" if affine.b or affine.d else ""
-    crs = geobox.crs
     name = f"EPSG:{crs.epsg}" if crs.epsg else crs.proj.name
     return (
-        f"CRS {name}, resolution ({affine.a:.10g}, {affine.e:.10g}) {unit}{rotation}, "
+        f"CRS {name}, resolution ({affine.a:.10g}, {affine.e:.10g}) {crs.units[0]}{rotation}, "
         f"origin ({affine.c:.10g}, {affine.f:.10g}), {width} x {height} pixels"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,8 @@ from geocc.scene.privacy import mask_secrets
 from geocc.scene.source import Planes, valid_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import NDArray
 
     from geocc.scene.window import PixelWindow
@@ -261,7 +262,9 @@ def _affine(array: xr.DataArray, axes: _Axes, where: str) -> Affine:
     y_step, top = _even_steps(array[axes.y].to_numpy(), step_y, axes.y, where)
     affine = Affine(x_step, 0.0, left, 0.0, y_step, top)
     if stored is not None and (stored.b or stored.d):
-        return stored * affine  # odc-geo's way with rotated grids: the coordinates count pixels
+        return (
+            GeoBox((1, 1), stored, None) * affine
+        ).affine  # odc-geo's way with rotated grids: the coordinates count pixels
     return _nearly(stored, affine, array, axes)
 
 
@@ -312,9 +315,6 @@ def _nearly(stored: Affine | None, affine: Affine, array: xr.DataArray, axes: _A
     """The stored affine where it says the same as the coordinates, for it was not rounded by taking differences."""
     if stored is None:
         return affine
-    (width, height), size = (array.sizes[axes.x], array.sizes[axes.y]), abs(affine.determinant) ** 0.5
-    corners = ((0, 0), (width, 0), (0, height))
-    errors = [
-        abs(ours - theirs) for corner in corners for ours, theirs in zip(affine * corner, stored * corner, strict=True)
-    ]
-    return stored if max(errors) <= _EVEN * size else affine
+    shape = (array.sizes[axes.y], array.sizes[axes.x])
+    ours, theirs = (GeoBox(shape, candidate, None).boundary(2) for candidate in (affine, stored))
+    return stored if np.abs(ours - theirs).max() <= _EVEN * abs(affine.determinant) ** 0.5 else affine

@@ -53,7 +53,7 @@ def bands_per_date(bands: BandChoice | None) -> tuple[BandTriple | None, BandTri
     """
     if bands is None:
         return None, None
-    items = list(bands) if isinstance(bands, Sequence) and not isinstance(bands, str) else []
+    items = [] if isinstance(bands, str) else list(bands)
     if len(items) == 2 and all(item is None or _is_triple(item) for item in items):
         return cast("tuple[BandTriple | None, BandTriple | None]", tuple(items))
     if _is_triple(items):
@@ -65,8 +65,7 @@ def bands_per_date(bands: BandChoice | None) -> tuple[BandTriple | None, BandTri
 
 
 def _is_triple(item: object) -> bool:
-    is_list = isinstance(item, Sequence) and not isinstance(item, str)
-    return is_list and len(item) == 3 and all(_is_key(key) for key in item)
+    return isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 3 and all(map(_is_key, item))
 
 
 def _is_key(key: object) -> bool:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from affine import Affine
 from geopandas import GeoDataFrame
 from shapely import box
 from torchgeo.datasets import GeoDataset
 
 from geocc.errors import InputError
+from geocc.scene.grid import grid_crs
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["NORTH_UP_REMEDY", "ScenePairDataset", "box_window", "window_slices"]
 
 NORTH_UP_REMEDY = (
-    "Bring the pair to a north-up grid: `open_pair(t1, t2, align=pair.geobox.to_crs(pair.geobox.crs))`, or leave the sampler "
-    "out: plan_tiles follows rotated grids by itself."
+    "Bring the pair to a north-up grid, `open_pair(t1, t2, align=GeoBox.from_bbox(pair.geobox.boundingbox, resolution=...))`, "
+    "or leave the sampler out: plan_tiles follows rotated grids by itself."
 )
 
 Sample = dict[str, Any]
@@ -65,7 +65,7 @@ class ScenePairDataset(GeoDataset):
         # Rasters without a date get a day that sorts before every real one.
         stamps = [stamp for stamp in (pair.t1_label, pair.t2_label) if stamp is not None] or [pd.Timestamp(0)]
         times = pd.IntervalIndex.from_arrays([min(stamps)], [max(stamps)], closed="both", name="datetime")
-        self.index = GeoDataFrame(geometry=[box(*geobox.boundingbox.bbox)], index=times, crs=geobox.crs.proj)
+        self.index = GeoDataFrame(geometry=[box(*geobox.boundingbox.bbox)], index=times, crs=grid_crs(geobox).proj)
         self._res = (abs(geobox.affine.a), abs(geobox.affine.e))
 
     def __getitem__(self, query: Any) -> Sample:
@@ -74,13 +74,18 @@ class ScenePairDataset(GeoDataset):
         Raises:
             IndexError: The window misses the scene.
         """
+        if self.crs != grid_crs(self.pair.geobox).proj:  # TorchGeo's `&` and `|` convert the index, not the pixels
+            raise InputError(
+                f"The index of this dataset was converted to {self.crs.name}, its pixels are in {self.pair.geobox.crs}. "
+                "Put it first in the combination, or open the pair on a grid in that CRS: `open_pair(..., align=geobox)`."
+            )
         x, y, t = self._disambiguate_slice(query)
         window = box_window((x, y), self.pair.geobox)
         height, width = self.pair.geobox.shape
         if window.clipped(height=height, width=width).is_empty:
             raise IndexError(f"{query} lies outside the scene, whose bounds are {self.bounds}")
         tile = self.pair.read(window)
-        affine = self.pair.geobox.affine * Affine.translation(window.col, window.row)
+        affine = self.pair.geobox.translate_pix(window.col, window.row).affine
         times = (pd.Timestamp(t.start).timestamp(), pd.Timestamp(t.stop).timestamp(), t.step)
         sample = {
             "image": torch.from_numpy(tile.image),
@@ -94,7 +99,7 @@ class ScenePairDataset(GeoDataset):
 def box_window(index: Any, geobox: GeoBox) -> PixelWindow:
     """The window of an axis-aligned grid under `(x, y[, t])` slices of coordinates, snapped to whole pixels."""
     x, y = index[0], index[1]
-    cols, rows = ~geobox.affine * (np.array([x.start, x.stop], float), np.array([y.start, y.stop], float))
+    cols, rows = geobox.wld2pix(np.array([x.start, x.stop], float), np.array([y.start, y.stop], float))
     left, right = sorted(round(value) for value in cols.tolist())
     top, bottom = sorted(round(value) for value in rows.tolist())
     return PixelWindow(top, left, bottom - top, right - left)
@@ -102,6 +107,6 @@ def box_window(index: Any, geobox: GeoBox) -> PixelWindow:
 
 def window_slices(window: PixelWindow, geobox: GeoBox) -> tuple[slice, slice]:
     """The x and y slices of coordinates around a window of an axis-aligned grid."""
-    x0, y0 = geobox.affine * (window.col, window.row)
-    x1, y1 = geobox.affine * (window.col + window.width, window.row + window.height)
+    x0, y0 = geobox.pix2wld(window.col, window.row)
+    x1, y1 = geobox.pix2wld(window.col + window.width, window.row + window.height)
     return slice(min(x0, x1), max(x0, x1)), slice(min(y0, y1), max(y0, y1))

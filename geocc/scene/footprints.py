@@ -39,9 +39,8 @@ def window_polygons(
         left back to it.
     """
     left, top, right, bottom = (np.asarray(edge, float) for edge in (col, row, col + width, row + height))
-    x, y = geobox.affine * (
+    x, y = geobox.pix2wld(
         np.stack([left, right, right, left, left], axis=1),
         np.stack([top, top, bottom, bottom, top], axis=1),
     )
-    polygons: NDArray[np.object_] = shapely.polygons(np.stack([x, y], axis=2))
-    return polygons
+    return np.asarray(shapely.polygons(np.stack([x, y], axis=2)), dtype=object)

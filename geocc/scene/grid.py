@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import shapely
-from affine import Affine
 from odc.geo.crs import CRS
-from odc.geo.geobox import GeoBox
 
+from geocc.errors import MissingCRSError
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
+    from shapely.geometry.base import BaseGeometry
 
 __all__ = [
     "GRID_TOLERANCE",
@@ -27,6 +28,7 @@ __all__ = [
     "LatticeShift",
     "crop",
     "crs_of",
+    "grid_crs",
     "ground_in_pixels",
     "lattice_shift",
     "lonlat_extent",
@@ -89,6 +91,13 @@ def crs_of(crs: Any) -> CRS:
     return CRS(f"EPSG:{code}") if code and type(crs).from_epsg(code) == crs else CRS(crs.to_wkt())
 
 
+def grid_crs(geobox: GeoBox) -> CRS:
+    """The CRS of a grid; raises MissingCRSError where it has none."""
+    if geobox.crs is None:
+        raise MissingCRSError("The geobox has no CRS. Make it with one: GeoBox(shape, affine, 'EPSG:...').")
+    return geobox.crs
+
+
 def same_crs(one: CRS, other: CRS) -> bool:
     """Whether two coordinate reference systems are equivalent, however each is written down."""
     return bool(one == other or one.proj.equals(other.proj, ignore_axis_order=True) or _same_epsg(one, other))
@@ -113,21 +122,20 @@ def lattice_shift(reference: GeoBox, other: GeoBox) -> LatticeShift | None:
 
     Both must be in one CRS. The corners of `other` may lie at most `GRID_TOLERANCE` pixels beside the lattice.
     """
-    to_reference = ~reference.affine * other.affine
-    shift = LatticeShift(rows=round(to_reference.f), cols=round(to_reference.c))
     height, width = other.shape
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-    placed = np.stack(to_reference * (corners[:, 0], corners[:, 1]), axis=1)
-    error = np.abs(placed - corners - (shift.cols, shift.rows)).max()
-    return shift if error <= GRID_TOLERANCE else None
+    cols, rows = np.array([0, width, width, 0], float), np.array([0, 0, height, height], float)
+    placed_cols, placed_rows = reference.wld2pix(*other.pix2wld(cols, rows))
+    shift = LatticeShift(rows=round(placed_rows[0]), cols=round(placed_cols[0]))
+    errors = np.concatenate([placed_cols - cols - shift.cols, placed_rows - rows - shift.rows])
+    return shift if np.abs(errors).max() <= GRID_TOLERANCE else None
 
 
-def ground_in_pixels(geobox: GeoBox, reference: GeoBox) -> shapely.Polygon:
+def ground_in_pixels(geobox: GeoBox, reference: GeoBox) -> BaseGeometry:
     """The ground of a grid as a polygon in the pixel plane of `reference`; empty where it cannot be projected."""
     x, y = _outline(geobox)
-    if not same_crs(geobox.crs, reference.crs):
-        x, y = geobox.crs.transformer_to_crs(reference.crs)(x, y)
-    cols, rows = ~reference.affine * (np.asarray(x), np.asarray(y))
+    if not same_crs(grid_crs(geobox), grid_crs(reference)):
+        x, y = grid_crs(geobox).transformer_to_crs(grid_crs(reference))(x, y)
+    cols, rows = reference.wld2pix(np.asarray(x), np.asarray(y))
     points = np.column_stack([cols, rows])
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < 3:
@@ -142,12 +150,12 @@ def _outline(geobox: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     zero, one = np.zeros_like(steps), np.ones_like(steps)
     cols = np.concatenate([steps, one, 1 - steps, zero]) * geobox.shape.x
     rows = np.concatenate([zero, steps, one, 1 - steps]) * geobox.shape.y
-    x, y = geobox.affine * (cols, rows)
+    x, y = geobox.pix2wld(cols, rows)
     return np.asarray(x, float), np.asarray(y, float)
 
 
-def crop(geobox: GeoBox, ground: Any) -> GeoBox | None:
-    """The part of a grid that a polygon in its pixel plane touches, in whole pixels; None if below one pixel.
+def crop(geobox: GeoBox, ground: BaseGeometry) -> GeoBox | None:
+    """The part of a grid that a polygon inside its pixel plane touches, in whole pixels; None if below one pixel.
 
     The crop is snapped outwards, so that it covers all of the polygon.
     """
@@ -158,13 +166,12 @@ def crop(geobox: GeoBox, ground: Any) -> GeoBox | None:
         return None
     col, row = (int(np.floor(edge + _EDGE_TOLERANCE)) for edge in (left, top))
     stop_col, stop_row = (int(np.ceil(edge - _EDGE_TOLERANCE)) for edge in (right, bottom))
-    affine = geobox.affine * Affine.translation(col, row) if (row or col) else geobox.affine
-    return GeoBox((stop_row - row, stop_col - col), affine, geobox.crs)
+    return geobox[row:stop_row, col:stop_col]
 
 
 def lonlat_extent(geobox: GeoBox) -> str:
     """West, east, south and north of a grid in degrees, as a text for messages."""
-    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326")(*_outline(geobox))
+    lon, lat = grid_crs(geobox).transformer_to_crs("EPSG:4326")(*_outline(geobox))
     lon, lat = np.asarray(lon), np.asarray(lat)
     inside = np.isfinite(lon) & np.isfinite(lat)
     if not inside.any():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,11 +14,14 @@ from odc.geo.geobox import GeoBox
 
 from geocc.errors import InputError
 from geocc.scene.footprints import window_polygons
+from geocc.scene.grid import grid_crs
 from geocc.scene.pair import ScenePair
 from geocc.scene.roi import Region, region_in_pixels, windows_in_region
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from geopandas import GeoSeries
     from numpy.typing import NDArray
 
@@ -93,7 +96,7 @@ class TilePlan:
         from geopandas import GeoSeries
 
         polygons = window_polygons(self.geobox, row=self.row, col=self.col, height=self.height, width=self.width)
-        return GeoSeries(polygons, crs=self.geobox.crs.proj)
+        return GeoSeries(polygons, crs=grid_crs(self.geobox).proj)
 
     def summary(self) -> dict[str, Any]:
         """Count, size and ground of the tiles, as plain JSON values.
@@ -110,7 +113,7 @@ class TilePlan:
             "stride": self.stride,
             "tile_ground": ground,
             "tile_area": self.tile_size**2 * abs(affine.determinant),
-            "unit": (self.geobox.crs.units or ("",))[0],
+            "unit": grid_crs(self.geobox).units[0],
             "scene_shape": list(self.geobox.shape.yx),
             "crs": str(self.geobox.crs),
         }
@@ -244,12 +247,16 @@ def _full_cover(geobox: GeoBox, tile_size: int, stride: int) -> TilePlan:
 
 def _check_sizes(tile_size: int, stride: int) -> None:
     for name, value in (("tile_size", tile_size), ("stride", stride)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        if not _is_whole(value) or value < 1:
             raise InputError(f"{name}={value!r} is not a whole number of pixels from 1 on.")
     if stride > tile_size:
         raise InputError(
             f"stride={stride} is larger than tile_size={tile_size}: the tiles would leave gaps. Take 1 to {tile_size}."
         )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _starts(size: int, tile: int, stride: int) -> NDArray[np.int64]:

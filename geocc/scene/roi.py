@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from geocc.errors import InputError, MissingCRSError
+from geocc.scene.grid import grid_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Region", "region_in_pixels", "windows_in_region"]
 
-Region: TypeAlias = "shapely.Geometry | GeoSeries | GeoDataFrame | Geometry"
+Region: TypeAlias = "BaseGeometry | GeoSeries | GeoDataFrame | Geometry"
 
 _SNAP = 1e-6  # pixels: a region drawn along tile edges must not catch the neighbours by rounding
 
 
-def region_in_pixels(roi: Region, geobox: GeoBox) -> shapely.Geometry:
+def region_in_pixels(roi: Region, geobox: GeoBox) -> BaseGeometry:
     """A region as one geometry in the pixel plane of a grid.
 
     Args:
@@ -40,13 +42,13 @@ def region_in_pixels(roi: Region, geobox: GeoBox) -> shapely.Geometry:
         raise InputError(
             f"roi= is not valid: {shapely.is_valid_reason(world)}. Mend it with `shapely.make_valid(roi)`."
         )
-    inverse = ~geobox.affine
-    pixels = shapely.transform(world, lambda points: np.column_stack(inverse * (points[:, 0], points[:, 1])))
-    return shapely.set_precision(pixels, _SNAP)
+    pixels = shapely.transform(world, lambda points: np.column_stack(geobox.wld2pix(points[:, 0], points[:, 1])))
+    snapped: BaseGeometry = shapely.set_precision(pixels, _SNAP)
+    return snapped
 
 
-def _in_crs(roi: Any, geobox: GeoBox) -> Any:
-    if isinstance(roi, shapely.Geometry):
+def _in_crs(roi: Any, geobox: GeoBox) -> BaseGeometry:
+    if isinstance(roi, BaseGeometry):
         return roi
     if not hasattr(roi, "to_crs"):
         raise InputError(
@@ -55,13 +57,13 @@ def _in_crs(roi: Any, geobox: GeoBox) -> Any:
         )
     if roi.crs is None:
         raise MissingCRSError('roi= has no CRS. If you know it, set it: `roi.set_crs("EPSG:...")`.')
-    if hasattr(roi, "union_all"):
-        return roi.to_crs(geobox.crs.proj).union_all()
-    return roi.to_crs(geobox.crs).geom
+    crs, is_frame = grid_crs(geobox), hasattr(roi, "union_all")
+    world: BaseGeometry = roi.to_crs(crs.proj).union_all() if is_frame else roi.to_crs(crs).geom
+    return world
 
 
 def windows_in_region(
-    region: shapely.Geometry,
+    region: BaseGeometry,
     *,
     row: NDArray[np.int64],
     col: NDArray[np.int64],
@@ -70,7 +72,7 @@ def windows_in_region(
 ) -> NDArray[np.bool_]:
     """Which windows share ground, more than an edge, with a region in their pixel plane."""
     left, top, right, bottom = region.bounds
-    near = (col < right) & (col + width > left) & (row < bottom) & (row + height > top)
+    near: NDArray[np.bool_] = (col < right) & (col + width > left) & (row < bottom) & (row + height > top)
     at = np.flatnonzero(near)
     boxes = shapely.box(col[at], row[at], (col + width)[at], (row + height)[at])
     shapely.prepare(region)

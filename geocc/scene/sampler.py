@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from torchgeo.samplers import GeoSampler
@@ -13,15 +12,16 @@ from geocc.errors import InputError
 from geocc.scene.dataset import NORTH_UP_REMEDY, ScenePairDataset, box_window, window_slices
 from geocc.scene.pair import ScenePair
 from geocc.scene.plan import TilePlan, plan_tiles
-from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from shapely import Polygon
     from torchgeo.datasets import GeoDataset
 
     from geocc.scene.plan import Sampler
+    from geocc.scene.window import PixelWindow
 
 __all__ = ["FullCoverGridSampler", "sampled_windows"]
 

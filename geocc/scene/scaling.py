@@ -6,6 +6,7 @@ bounded sample of both dates together, and written down in `ScenePair.describe`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def _spread(size: int) -> list[tuple[int, int]]:
     """Starts and stops of the windows along one axis: all of it where it is short, evenly spread pieces where not."""
     if size <= _WINDOWS_PER_SIDE * _WINDOW_SIZE:
         edges = np.linspace(0, size, min(_WINDOWS_PER_SIDE, size) + 1).astype(int)
-        return [(int(start), int(stop)) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+        return [(int(start), int(stop)) for start, stop in itertools.pairwise(edges)]
     starts = np.linspace(0, size - _WINDOW_SIZE, _WINDOWS_PER_SIDE).astype(int)
     return [(int(start), int(start) + _WINDOW_SIZE) for start in starts]
 

@@ -33,36 +33,43 @@ class Planes:
 class Source(Protocol):
     """One date of a pair: three bands on a grid, read window by window.
 
-    Attributes:
-        date: Which date it is, ``"t1"`` or ``"t2"``, for messages.
-        name: What the raster is called, without secrets, for messages and metadata.
-        geobox: Its grid, north-up wherever the raster is not rotated (see `geocc.scene.grid.upright`).
-        dtype: Type of its values.
-        bands: What its red, green and blue bands are called.
-        nodata: The nodata value of each of the three bands, None where there is none.
-        label: When it was taken, None where the raster does not say.
+    The grid is north-up wherever the raster is not rotated: see `geocc.scene.grid.upright`.
     """
 
     @property
-    def date(self) -> str: ...
+    def date(self) -> str:
+        """``"t1"`` or ``"t2"``."""
+        ...
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the raster is called, without secrets."""
+        ...
 
     @property
-    def geobox(self) -> GeoBox: ...
+    def geobox(self) -> GeoBox:
+        """Its grid."""
+        ...
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its values."""
+        ...
 
     @property
-    def bands(self) -> tuple[str, ...]: ...
+    def bands(self) -> tuple[str, ...]:
+        """Names of red, green and blue."""
+        ...
 
     @property
-    def nodata(self) -> tuple[float | None, ...]: ...
+    def nodata(self) -> tuple[float | None, ...]:
+        """Nodata values of red, green and blue."""
+        ...
 
     @property
-    def label(self) -> pd.Timestamp | None: ...
+    def label(self) -> pd.Timestamp | None:
+        """When it was taken."""
+        ...
 
     def read(self, window: PixelWindow) -> Planes:
         """Read a window that lies inside `geobox`.
@@ -94,11 +101,9 @@ def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDAr
     Returns:
         `(h, w)` bool.
     """
-    is_float = values.dtype.kind == "f"
-    missing = [_equals(plane, value) for plane, value in zip(values, nodata, strict=True)]
-    if is_float:
-        return ~np.logical_or.reduce([*missing, *(~np.isfinite(plane) for plane in values)])
-    return ~np.logical_and.reduce(missing)
+    missing = np.stack([_equals(plane, value) for plane, value in zip(values, nodata, strict=True)])
+    bad = (missing | ~np.isfinite(values)).any(axis=0) if values.dtype.kind == "f" else missing.all(axis=0)
+    return np.asarray(~bad)
 
 
 def _equals(plane: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:

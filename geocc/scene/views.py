@@ -1,11 +1,11 @@
-"""A source seen through the grid of the pair: shifted by whole pixels, or warped tile by tile.
+r"""A source seen through the grid of the pair: shifted by whole pixels, or warped tile by tile.
 
 Nothing is warped before it is asked for, and then only the part of the source under the tile.
 
     grid of the pair            source
     +-----------+               +--------------+
     |  +----+   |   boundary    |   ,-----.    |
-    |  |tile| --+-------------->|  /  roi  \\   |   read roi + kernel radius,
+    |  |tile| --+-------------->|  /  roi  \   |   read roi + kernel radius,
     |  +----+   |               |  `-------'   |   warp values and coverage
     +-----------+               +--------------+
 """
@@ -45,10 +45,14 @@ class View(Protocol):
     """One date on the grid of the pair."""
 
     @property
-    def source(self) -> Source: ...
+    def source(self) -> Source:
+        """The raster behind the view."""
+        ...
 
     @property
-    def is_warped(self) -> bool: ...
+    def is_warped(self) -> bool:
+        """Whether pixels are resampled on the way."""
+        ...
 
     def read(self, window: PixelWindow) -> Planes:
         """Read a window of the pair's grid; ground outside the source comes back as invalid zeros."""
@@ -193,7 +197,7 @@ def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         return values.astype(dtype)
     info = np.iinfo(dtype)
-    return np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    return np.asarray(np.clip(np.rint(values), info.min, info.max), dtype)
 
 
 def check_resampling(resampling: str) -> None:
