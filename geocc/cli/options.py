@@ -109,7 +109,7 @@ def parse_roi(roi: str | None) -> gpd.GeoDataFrame | BaseGeometry | None:
 
     try:
         return gpd.read_parquet(path) if path.suffix.lower() == ".parquet" else gpd.read_file(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # pyogrio's DataSourceError is a RuntimeError
         raise ReadError(f"the region of interest {path} cannot be read: {error}") from error
 
 

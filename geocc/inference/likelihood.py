@@ -39,13 +39,13 @@ def no_change_probability(
         `(B,)` float32 in [0, 1].
     """
     filled = model(input_ids=prompt, image_features=image_features, use_cache=True, logits_to_keep=1)
-    cache, length = filled.past_key_values, prompt.shape[1]
+    cache = filled.past_key_values
     first = filled.logits[:, -1].float().log_softmax(-1)
     total = torch.zeros(len(prompt), device=prompt.device)
     for sentence in sentences:
         ids = torch.tensor(list(sentence), device=prompt.device).expand(len(prompt), -1)
         rest = model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits.float().log_softmax(-1)
-        cache.crop(length)
+        cache.crop(1 - len(sentence))  # back to the prompt
         steps = torch.cat([first[:, None], rest], dim=1).gather(-1, ids[..., None])
         total += steps.sum(dim=(1, 2)).exp()
     return total.clamp(max=1.0)

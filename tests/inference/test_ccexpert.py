@@ -1,0 +1,140 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from support import tiny_ccexpert
+
+from geocc.errors import InputError
+from geocc.inference import NO_CHANGE_SENTENCES, CCExpertCaptioner, TileBatch
+from geocc.inference.captioner import Captioner
+from geocc.inference.likelihood import no_change_probability
+
+
+@pytest.fixture(scope="module")
+def batch():
+    images = np.random.default_rng(3).integers(0, 256, (5, 2, 3, 20, 20), dtype=np.uint8)
+    return TileBatch(images=images, tile_ids=tuple("abcde"))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["change head", "no change head"])
+def parts(request):
+    return tiny_ccexpert.make(change_head=request.param)
+
+
+def one(batch, i):
+    return TileBatch(images=batch.images[i : i + 1], tile_ids=batch.tile_ids[i : i + 1])
+
+
+def test_it_is_a_captioner(parts):
+    assert isinstance(CCExpertCaptioner(*parts), Captioner)
+
+
+def test_a_batch_says_what_its_tiles_say_alone(parts, batch):
+    captioner = CCExpertCaptioner(*parts, max_new_tokens=8)
+    together = captioner.caption(batch)
+    alone = [captioner.caption(one(batch, i))[0] for i in range(5)]
+    assert [caption.text for caption in together] == [caption.text for caption in alone]
+    for name in ("change_probability", "confidence"):
+        expected = [getattr(caption, name) for caption in alone]
+        assert [getattr(caption, name) for caption in together] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_change_head_speaks_where_there_is_one(batch):
+    model, processor = tiny_ccexpert.make()
+    captions = CCExpertCaptioner(model, processor, max_new_tokens=4).caption(batch)
+    with torch.inference_mode():
+        logits = model.get_image_features(processor.pixel_values(batch.images)).change_logits
+    assert [caption.change_probability for caption in captions] == pytest.approx(logits.sigmoid().tolist(), rel=1e-4)
+    assert [caption.changed for caption in captions] == (logits >= 0).tolist()
+
+
+def test_without_a_head_changed_follows_the_text(batch, monkeypatch):
+    model, processor = tiny_ccexpert.make(change_head=False)
+    captioner = CCExpertCaptioner(model, processor, max_new_tokens=4)
+    says = iter(["The scene is the same as before.", "a house appears", "", "no change has occurred", "x"])
+    monkeypatch.setattr(processor, "batch_decode", lambda *_, **__: list(itertools.islice(says, 5)))
+    assert [caption.changed for caption in captioner.caption(batch)] == [False, True, True, False, True]
+
+
+def test_tiles_below_the_gate_are_not_decoded(batch):
+    model, processor = tiny_ccexpert.make()
+    free = CCExpertCaptioner(model, processor, max_new_tokens=4).caption(batch)
+    middle = float(np.median([caption.change_probability for caption in free]))
+    gated = CCExpertCaptioner(model, processor, max_new_tokens=4, skip_unchanged=middle + 1e-6).caption(batch)
+    for spoken, caption in zip(free, gated, strict=True):
+        assert caption.decoded == (spoken.change_probability > middle)
+        assert caption.text == (spoken.text if caption.decoded else NO_CHANGE_SENTENCES[0])
+        assert math.isnan(caption.confidence) != caption.decoded
+    assert not all(caption.decoded for caption in gated)
+
+
+def test_a_gate_that_spares_every_tile_needs_no_language_model(batch):
+    captioner = CCExpertCaptioner(*tiny_ccexpert.make(), skip_unchanged=1.0)
+    assert {caption.decoded for caption in captioner.caption(batch)} == {False}
+
+
+def test_confidence_is_the_geometric_mean_of_the_tokens_probabilities(batch):
+    model, processor = tiny_ccexpert.make()
+    caption = CCExpertCaptioner(model, processor, max_new_tokens=6).caption(one(batch, 2))[0]
+    # One forward pass over prompt and answer, instead of the captioner's step by step.
+    inputs = processor(batch.images[2:3])
+    with torch.inference_mode():
+        ids = model.generate(**inputs, do_sample=False, max_new_tokens=6)
+        full = model(input_ids=ids, pixel_values=inputs["pixel_values"]).logits.log_softmax(-1)
+    start = inputs["input_ids"].shape[1]
+    tokens = ids[0, start:]
+    chosen = full[0, start - 1 : -1].gather(-1, tokens[:, None])
+    assert caption.confidence == pytest.approx(chosen.mean().exp().item(), rel=1e-4)
+
+
+def test_the_probability_of_no_change_is_the_sum_over_the_sentences(batch):
+    model, processor = tiny_ccexpert.make(change_head=False)
+    sentences = processor.answer_ids(["ab", "c", "dogs"])
+    prompt = torch.tensor(processor.prompt_ids())
+    expected = []
+    with torch.inference_mode():
+        features = model.get_image_features(processor.pixel_values(batch.images)).image_features
+        measured = no_change_probability(model, prompt.expand(5, -1), features, sentences=sentences)
+        for i in range(5):
+            total = 0.0
+            for sentence in sentences:
+                ids = torch.cat([prompt, torch.tensor(sentence)])[None]
+                logits = model(input_ids=ids, image_features=features[i : i + 1]).logits[0].log_softmax(-1)
+                total += sum(logits[len(prompt) - 1 + j, token].item() for j, token in enumerate(sentence)).__rpow__(
+                    math.e
+                )
+            expected.append(total)
+    assert measured.tolist() == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_fingerprint_follows_prompt_decoding_and_weights():
+    model, processor = tiny_ccexpert.make()
+    made = [
+        CCExpertCaptioner(model, processor, **options)
+        for options in (
+            {},
+            {"max_new_tokens": 5},
+            {"prompt": "<image><image>?"},
+            {"revision": "other"},
+            {"skip_unchanged": 0.5},
+        )
+    ]
+    assert len({captioner.fingerprint for captioner in made}) == 5
+    assert made[0].fingerprint == CCExpertCaptioner(model, processor).fingerprint
+
+
+def test_a_gate_needs_a_change_head():
+    with pytest.raises(InputError, match=r"skip_unchanged=0.5 needs a model with a change head.*geocc-mini"):
+        CCExpertCaptioner(*tiny_ccexpert.make(change_head=False), skip_unchanged=0.5)
+
+
+def test_a_prompt_needs_two_slots():
+    with pytest.raises(InputError, match="holds 1 <image>"):
+        CCExpertCaptioner(*tiny_ccexpert.make(), prompt="What is in <image>?")
+
+
+def test_captions_need_room():
+    with pytest.raises(InputError, match="max_new_tokens is 0"):
+        CCExpertCaptioner(*tiny_ccexpert.make(), max_new_tokens=0)
