@@ -23,24 +23,23 @@ def replacing(path: Path, *, companion: Path | None = None) -> Iterator[Path]:
     """Hand out a draft to write to, which becomes `path` once the block ends without an exception.
 
     The draft has the same file name, in a hidden folder beside `path`, so that what a writer leaves next to it
-    (journals, write-ahead logs) goes away with the folder, whatever happens. A link is followed, not replaced.
+    (journals, write-ahead logs) goes away with the folder, whatever happens.
 
     Args:
-        path: The file to make or replace.
+        path: The file to make or replace. A link would be replaced, not followed.
         companion: A second file beside `path`, replaced with it, or removed if none was drafted under its name.
 
     Yields:
         The path to write to. A companion is written beside it, under its own name.
     """
-    target = Path(os.path.realpath(path))
-    with TemporaryDirectory(prefix=DRAFT_PREFIX, dir=target.parent) as folder:
-        draft = Path(folder) / target.name
+    with TemporaryDirectory(prefix=DRAFT_PREFIX, dir=path.parent) as folder:
+        draft = Path(folder) / path.name
         yield draft
         _flush(draft)
         with ExitStack() as undo:
             if companion is not None:
-                _replace_companion(target.with_name(companion.name), folder=Path(folder), undo=undo)
-            draft.replace(target)
+                _replace_companion(companion, folder=Path(folder), undo=undo)
+            draft.replace(path)
             undo.pop_all()
 
 

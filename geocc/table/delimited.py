@@ -72,7 +72,7 @@ def read_csv(path: Path) -> gpd.GeoDataFrame:
 
     Metadata are left out, with a warning, if the CSV has been changed since; formulas stay disarmed.
     """
-    sidecar_file = sidecar_path(path)
+    sidecar_file = sidecar_path(path.resolve())
     if not sidecar_file.exists():
         raise MissingCRSError(
             f"{path.name} has no {sidecar_file.name} beside it to say its CRS: bring that file along, or "

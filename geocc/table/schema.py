@@ -12,6 +12,7 @@ import pandas as pd
 
 from geocc.errors import InputError, MissingCRSError
 
+from .metadata import layer_metadata
 from .text import clean_caption
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def validate_layer(gdf: gpd.GeoDataFrame) -> None:
         MissingCRSError: It has no CRS.
     """
     _check_columns(gdf)
+    layer_metadata(gdf)
     if gdf.crs is None:
         raise MissingCRSError("the layer has no CRS: gdf.set_crs(...) with the CRS its footprints are in")
     for name, dtype in DTYPES.items():

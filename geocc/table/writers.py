@@ -76,8 +76,9 @@ def write_layer(
 def write_frame(gdf: gpd.GeoDataFrame, path: Path, *, layer: str, csv_safe: bool = True) -> Path:
     """Write any GeoDataFrame of polygons, whole or not at all, once `check_writable` has let it pass."""
     form = _format_of(path)
+    target = Path(os.path.realpath(path))
     try:
-        with replacing(path, companion=form.companion(path) if form.companion else None) as draft:
+        with replacing(target, companion=form.companion(target) if form.companion else None) as draft:
             form.write(gdf, draft, layer=layer, csv_safe=csv_safe)
     except (OSError, RuntimeError, ValueError) as error:
         raise WriteError(f"cannot write {path} as {form.name}; what was there is as it was: {error}") from error

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import geopandas as gpd
 import numpy as np
-import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry import Polygon
@@ -81,8 +80,3 @@ def make_layer(plan=None, captions=None, **kwargs):
     plan = plan or make_plan()
     options = {"t1": "2009-07-15", "t2": "2020-06-30T17:04:05.123456Z", "metadata": METADATA} | kwargs
     return build_layer(plan, make_results(plan, captions), **options)
-
-
-@pytest.fixture
-def layer():
-    return make_layer()
