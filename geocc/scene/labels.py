@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 __all__ = ["parse_label"]
@@ -15,8 +17,6 @@ def parse_label(text: object) -> pd.Timestamp | None:
     """
     if not isinstance(text, str):
         return None
-    day, _, time = text.strip().partition(" ")
-    if day.count(":") == 2 and day[:4].isdigit():
-        day = day.replace(":", "-")
-    stamp = pd.to_datetime(f"{day} {time}".strip(), errors="coerce", utc=True)
+    iso = re.sub(r"^(\d{4}):(\d{2}):(\d{2})", r"\1-\2-\3", text.strip())
+    stamp = pd.to_datetime(iso, errors="coerce", utc=True)
     return None if pd.isna(stamp) else stamp.tz_localize(None)
