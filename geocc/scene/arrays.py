@@ -315,6 +315,6 @@ def _nearly(stored: Affine | None, affine: Affine, array: xr.DataArray, axes: _A
     """The stored affine where it says the same as the coordinates, for it was not rounded by taking differences."""
     if stored is None:
         return affine
-    shape = (array.sizes[axes.y], array.sizes[axes.x])
-    ours, theirs = (GeoBox(shape, candidate, None).boundary(2) for candidate in (affine, stored))
+    grids = [GeoBox((array.sizes[axes.y], array.sizes[axes.x]), candidate, None) for candidate in (affine, stored)]
+    ours, theirs = (np.array(one.pix2wld(*one.boundary(2).T)) for one in grids)
     return stored if np.abs(ours - theirs).max() <= _EVEN * abs(affine.determinant) ** 0.5 else affine

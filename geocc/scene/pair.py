@@ -163,7 +163,8 @@ def open_pair(
             the 2nd and 98th percentile of a sample of both. ``(lo, hi)``, or three such pairs for red, green and blue,
             sets it. None takes uint8 only.
         nodata: Value that marks pixels without data, or one per date; default, what each raster declares. NaN and
-            infinity never count as data. An integer pixel is invalid where all three bands hold the value.
+            infinity never count as data. A pixel is invalid where all three bands hold a value from 0 up, for that may be a
+            measurement too, or where any holds a negative one.
 
     Raises:
         AlignmentError: The grids differ, and `align` is ``"error"``.

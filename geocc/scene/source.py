@@ -89,10 +89,9 @@ def empty_planes(window: PixelWindow, dtype: np.dtype[Any]) -> Planes:
 def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
     """Which pixels hold data, judged by their values over the three chosen bands.
 
-    Integers: a pixel is invalid where **all** bands equal their nodata value. NAIP and Landsat declare nodata 0, and a
-    dark pixel with a 0 in one band is ground all the same.
-    Floats: a pixel is invalid where **any** band is NaN, infinite or equal to its nodata value, for no sensor measures
-    -9999 in red alone.
+    A nodata value from 0 up may be a measurement as well, black or saturated: NAIP and Landsat declare 0, and a dark pixel
+    with a 0 in one band is ground all the same. So a pixel is invalid where **all** bands hold their nodata value. A
+    negative value such as -9999 is never measured, nor is NaN or infinity: they make a pixel invalid in **any** band.
 
     Args:
         values: `(C, h, w)` of any real dtype.
@@ -102,8 +101,10 @@ def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDAr
         `(h, w)` bool.
     """
     missing = np.stack([_equals(plane, value) for plane, value in zip(values, nodata, strict=True)])
-    bad = (missing | ~np.isfinite(values)).any(axis=0) if values.dtype.kind == "f" else missing.all(axis=0)
-    return np.asarray(~bad)
+    impossible = missing[[value is not None and value < 0 for value in nodata]].any(axis=0)
+    if values.dtype.kind == "f":
+        impossible |= ~np.isfinite(values).all(axis=0)
+    return np.asarray(~(missing.all(axis=0) | impossible))
 
 
 def _equals(plane: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:

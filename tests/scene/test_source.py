@@ -26,10 +26,20 @@ def test_float32_nodata_is_compared_in_float32():
     assert not valid_pixels(values, (-3.40282347e38,) * 3).any()
 
 
-@given(hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(width=32, allow_nan=True, allow_infinity=True)))
-def test_floats_are_valid_only_where_every_band_is_finite_and_no_nodata(values):
-    expected = [
-        [all(np.isfinite(values[band, row, col]) and values[band, row, col] != 1.0 for band in range(3)) for col in range(5)]
-        for row in range(4)
-    ]
-    assert valid_pixels(values, (1.0, 1.0, 1.0)).tolist() == expected
+def test_a_negative_nodata_value_makes_a_pixel_invalid_in_any_band():
+    values = np.array([[[-9999, 1]], [[5, 2]], [[5, 3]]], np.int16)
+    for dtype in (np.int16, np.float32):
+        assert valid_pixels(values.astype(dtype), (-9999.0,) * 3).tolist() == [[False, True]]
+
+
+@given(
+    hnp.arrays(np.float32, (3, 4, 5), elements=st.one_of(st.floats(width=32), st.just(1.0))),
+    st.sampled_from([1.0, -1.0, None]),
+)
+def test_floats_are_valid_only_where_every_band_is_finite_and_not_all_hold_nodata(values, nodata):
+    def valid(pixel):
+        hits = [value == nodata for value in pixel]
+        return bool(np.isfinite(pixel).all() and not all(hits) and not (nodata == -1.0 and any(hits)))
+
+    expected = [[valid(values[:, row, col]) for col in range(5)] for row in range(4)]
+    assert valid_pixels(values, (nodata,) * 3).tolist() == expected
