@@ -9,11 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geocc.model.captioning import CaptioningCheckpoint, load_captioning_checkpoint
     from geocc.model.chat import PROMPT
+    from geocc.model.checkpoints.convert import convert_checkpoint
+    from geocc.model.checkpoints.loading import LoadedCheckpoint, load_checkpoint
+    from geocc.model.checkpoints.report import ConversionReport
     from geocc.model.configuration import CCExpertConfig
     from geocc.model.modeling import CCExpertForConditionalGeneration, CCExpertModel
     from geocc.model.outputs import CCExpertImageFeatures, CCExpertOutput
     from geocc.model.processing import CCExpertProcessor
+    from geocc.model.registry import ModelEntry, ModelSource, list_models, resolve_model
 
 __all__ = [
     "PROMPT",
@@ -23,6 +28,16 @@ __all__ = [
     "CCExpertModel",
     "CCExpertOutput",
     "CCExpertProcessor",
+    "CaptioningCheckpoint",
+    "ConversionReport",
+    "LoadedCheckpoint",
+    "ModelEntry",
+    "ModelSource",
+    "convert_checkpoint",
+    "list_models",
+    "load_captioning_checkpoint",
+    "load_checkpoint",
+    "resolve_model",
 ]
 
 _HOMES = {
@@ -32,9 +47,19 @@ _HOMES = {
     "CCExpertModel": "modeling",
     "CCExpertOutput": "outputs",
     "CCExpertProcessor": "processing",
+    "CaptioningCheckpoint": "captioning",
+    "ConversionReport": "checkpoints.report",
+    "LoadedCheckpoint": "checkpoints.loading",
+    "ModelEntry": "registry",
+    "ModelSource": "registry",
     "PROMPT": "chat",
+    "convert_checkpoint": "checkpoints.convert",
+    "list_models": "registry",
+    "load_captioning_checkpoint": "captioning",
+    "load_checkpoint": "checkpoints.loading",
+    "resolve_model": "registry",
 }
-_LIGHT = frozenset({"chat"})  # these modules need neither torch nor Transformers
+_LIGHT = frozenset({"chat", "checkpoints.report", "registry"})  # these modules need neither torch nor Transformers
 
 
 def __getattr__(name: str) -> Any:

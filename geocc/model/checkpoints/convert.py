@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocc.errors import WriteError
 from geocc.model.checkpoints.loading import load_checkpoint, quiet_bars
+from geocc.model.registry import resolve_model
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +37,7 @@ def convert_checkpoint(
     The folder appears whole or not at all.
 
     Args:
-        src: Folder of the checkpoint in any layout that `load_checkpoint` reads.
+        src: Folder of the checkpoint in any layout that `load_checkpoint` reads, a name of `list_models`, or a hub id.
         dst: Folder to write; it must not exist, or be empty.
         vision_config: See `load_checkpoint`.
         tokenizer: See `load_checkpoint`.
@@ -47,6 +48,7 @@ def convert_checkpoint(
         What became of every tensor.
 
     Raises:
+        ModelNotFoundError: If there is nothing of that name.
         CheckpointError: If the weights do not fit.
         UnsafeCheckpointError: If loading them would run code that came with them.
         WriteError: If the folder exists or cannot be written.
@@ -54,7 +56,8 @@ def convert_checkpoint(
     target = Path(dst)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise WriteError(f"{target} exists already; name a new folder")
-    model, processor, report = load_checkpoint(src, vision_config=vision_config, tokenizer=tokenizer, dtype=dtype)
+    source = resolve_model(src)
+    model, processor, report = load_checkpoint(source, vision_config=vision_config, tokenizer=tokenizer, dtype=dtype)
     making = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:
         making.mkdir(parents=True)
