@@ -1,1 +1,20 @@
-"""geocc.data."""
+"""Pairs of images with captions: records, mixtures, readers of public data sets, captions from masks, own regions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from geocc.data import synthetic
+    from geocc.data.records import Record, read_records, write_records
+
+__all__ = ["Record", "read_records", "synthetic", "write_records"]
+
+# Each name is imported when it is first used: some need pydantic, torch or GDAL.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submodules=["synthetic"],
+    submod_attrs={"records": ["Record", "read_records", "write_records"]},
+)
