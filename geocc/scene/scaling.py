@@ -54,8 +54,8 @@ class Stretch:
             return np.where(valid, values, np.uint8(0))
         lo = np.asarray(self.lo, float)[:, None, None]
         hi = np.asarray(self.hi, float)[:, None, None]
-        levels = (np.where(valid, values, lo) - lo) * (255.0 / (hi - lo))
-        return np.where(valid, np.rint(np.clip(levels, 0, 255)), 0).astype(np.uint8)
+        levels = (np.clip(np.where(valid, values, lo), lo, hi) - lo) * (255.0 / (hi - lo))
+        return np.where(valid, np.rint(levels), 0).astype(np.uint8)
 
     @property
     def _is_identity(self) -> bool:

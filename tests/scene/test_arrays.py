@@ -31,7 +31,9 @@ def test_orientation_changes_neither_pixels_nor_ground(names, transposed, flip_x
     plain = scene(geobox)
     expected = tile_list(open_pair(plain, plain))
     turned = plain.rename({plain.dims[1]: names[0], plain.dims[2]: names[1]})
-    turned = turned.isel({names[0]: slice(None, None, -1 if flip_y else 1), names[1]: slice(None, None, -1 if flip_x else 1)})
+    turned = turned.isel(
+        {names[0]: slice(None, None, -1 if flip_y else 1), names[1]: slice(None, None, -1 if flip_x else 1)}
+    )
     turned = turned.transpose(names[1], "band", names[0]) if transposed else turned
     for pair in (open_pair(turned, turned), open_pair(plain, turned)):
         found = tile_list(pair)
@@ -151,7 +153,9 @@ def test_a_read_computes_only_the_chunks_under_it():
         return np.zeros(block_info[None]["chunk-shape"], np.uint8)
 
     geobox = grid(320, 320)
-    lazy = dask.array.map_blocks(block, chunks=((3,), (64,) * 5, (64,) * 5), dtype=np.uint8, meta=np.zeros((0, 0, 0), np.uint8))
+    lazy = dask.array.map_blocks(
+        block, chunks=((3,), (64,) * 5, (64,) * 5), dtype=np.uint8, meta=np.zeros((0, 0, 0), np.uint8)
+    )
     t1 = scene(geobox).copy(data=lazy)
     pair = open_pair(t1, scene(geobox))
     pair.read(PixelWindow(64, 128, 64, 64))

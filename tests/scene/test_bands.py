@@ -20,7 +20,9 @@ def first_pixel(data, **arguments):
 def numbered(count=3, **arguments):
     """A scene whose band i holds i everywhere, counted from 1."""
     geobox = grid(4, 4)
-    return scene(geobox, np.ones((count, 4, 4), np.uint8) * np.arange(1, count + 1, dtype=np.uint8)[:, None, None], **arguments)
+    return scene(
+        geobox, np.ones((count, 4, 4), np.uint8) * np.arange(1, count + 1, dtype=np.uint8)[:, None, None], **arguments
+    )
 
 
 @pytest.mark.parametrize(

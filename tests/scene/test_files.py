@@ -201,7 +201,9 @@ def test_a_file_without_any_place_is_refused(tmp_path):
 def test_control_points_are_refused_with_the_remedy(tmp_path):
     path = tmp_path / "gcps.tif"
     points = [GroundControlPoint(row, col, 500_000 + 10 * col, 5e6 - 10 * row) for row in (0, 8) for col in (0, 8)]
-    with rasterio.open(path, "w", driver="GTiff", height=8, width=8, count=3, dtype="uint8", gcps=points, crs=UTM) as file:
+    with rasterio.open(
+        path, "w", driver="GTiff", height=8, width=8, count=3, dtype="uint8", gcps=points, crs=UTM
+    ) as file:
         file.write(encode(grid(8, 8)))
     with pytest.raises(InputError, match="gdalwarp"):
         open_pair(path, path)

@@ -53,4 +53,6 @@ def test_footprints_of_a_grid_cover_it_without_gap_or_overlap(kind):
 
 def test_no_windows_make_no_polygons():
     none = np.zeros(0, int)
-    assert window_polygons(GeoBox((4, 4), AFFINES["north-up"], UTM), row=none, col=none, height=none, width=none).shape == (0,)
+    assert window_polygons(
+        GeoBox((4, 4), AFFINES["north-up"], UTM), row=none, col=none, height=none, width=none
+    ).shape == (0,)
