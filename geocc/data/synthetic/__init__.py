@@ -1,0 +1,33 @@
+"""Scenes of two dates that geocc makes itself, every change of which is known exactly.
+
+Nothing here needs torch, and only the georeferenced views of a scene need rasterio and geopandas.
+"""
+
+from __future__ import annotations
+
+from geocc.data.synthetic.cover import Category, Direction
+from geocc.data.synthetic.facts import Fact, Place, TileDescription, describe_tile
+from geocc.data.synthetic.frame import Window
+from geocc.data.synthetic.pairs import TilePair, training_pairs
+from geocc.data.synthetic.reading import Statement, read_caption
+from geocc.data.synthetic.scene import Change, SyntheticScene, make_scene
+from geocc.data.synthetic.wording import NO_CHANGE, write_caption
+
+__all__ = [
+    "NO_CHANGE",
+    "Category",
+    "Change",
+    "Direction",
+    "Fact",
+    "Place",
+    "Statement",
+    "SyntheticScene",
+    "TileDescription",
+    "TilePair",
+    "Window",
+    "describe_tile",
+    "make_scene",
+    "read_caption",
+    "training_pairs",
+    "write_caption",
+]
