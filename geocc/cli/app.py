@@ -18,7 +18,7 @@ import typer
 
 from geocc.errors import GeoccError, InputError
 
-__all__ = ["EXIT_FAILED", "EXIT_INPUT", "EXIT_SOME_TILES_FAILED", "app", "main"]
+__all__ = ["EXIT_FAILED", "EXIT_INPUT", "EXIT_SOME_TILES_FAILED", "app", "main", "register_commands"]
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -34,10 +34,14 @@ app = typer.Typer(
 )
 
 
-def main() -> NoReturn:
-    """Run the command line; errors of geocc's own come out as one sentence on stderr."""
+def register_commands() -> None:
+    """Import the modules of the commands: each registers its own on `app`."""
     from geocc.cli import caption, demo, info, models, plan  # noqa: F401 - each registers its commands on `app`
 
+
+def main() -> NoReturn:
+    """Run the command line; errors of geocc's own come out as one sentence on stderr."""
+    register_commands()
     try:
         app()
     except InputError as error:

@@ -78,6 +78,8 @@ class CCExpertCaptioner:
         cls,
         model: str | os.PathLike[str] = "geocc-mini",
         *,
+        revision: str | None = None,
+        local_files_only: bool = False,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "auto",
         **settings: Any,
@@ -86,6 +88,8 @@ class CCExpertCaptioner:
 
         Args:
             model: A name that `geocc models` lists, a checkpoint folder of any layout geocc reads, or a hub id.
+            revision: Commit, tag or branch of a hub id.
+            local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
             **settings: `prompt`, `max_new_tokens` and `skip_unchanged` of the class.
@@ -98,7 +102,13 @@ class CCExpertCaptioner:
         from geocc.model import load_captioning_checkpoint
 
         target = choose_device(device)
-        loaded = load_captioning_checkpoint(model, device=target, dtype=choose_dtype(dtype, target))
+        loaded = load_captioning_checkpoint(
+            model,
+            revision=revision,
+            local_files_only=local_files_only,
+            device=target,
+            dtype=choose_dtype(dtype, target),
+        )
         return cls(loaded.model, loaded.processor, name=str(model), revision=loaded.revision, **settings)
 
     @property

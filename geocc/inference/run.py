@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geocc.errors import ReadError
 from geocc.inference.batching import BatchRunner, OnError, TileFailure
 from geocc.table import TileResult, TileStatus
@@ -14,6 +12,7 @@ from geocc.table import TileResult, TileStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from geocc.inference.captioner import Caption, Captioner
@@ -76,12 +75,12 @@ class _Reader:
                     raise
                 self._settle(tile_id, status=TileStatus.FAILED, error=str(error))
                 continue
-            valid_fraction = float(tile.valid.mean())
+            valid_fraction = tile.valid_fraction
             if valid_fraction == 0 or valid_fraction < self._min_valid_fraction:
                 self._settle(tile_id, status=TileStatus.SKIPPED_NODATA, valid_fraction=valid_fraction)
                 continue
             self.valid_fractions[tile_id] = valid_fraction
-            yield tile_id, _pad(tile.image, to=self._plan.tile_size)
+            yield tile_id, tile.padded(self._plan.tile_size).image
 
     def take_settled(self) -> Iterator[TileResult]:
         while self._settled:
@@ -89,13 +88,6 @@ class _Reader:
 
     def _settle(self, tile_id: str, **fields: Any) -> None:
         self._settled.append(TileResult(tile_id=tile_id, **fields))
-
-
-def _pad(image: NDArray[np.uint8], *, to: int) -> NDArray[np.uint8]:
-    """Fill up a window that a small scene cut short, below and to the right, with 0 in both dates."""
-    height, width = image.shape[-2:]
-    missing = ((0, 0), (0, 0), (0, max(0, to - height)), (0, max(0, to - width)))
-    return np.pad(image, missing) if any(map(sum, missing)) else image
 
 
 def _result(tile_id: str, answer: Caption | TileFailure, *, valid_fraction: float) -> TileResult:
