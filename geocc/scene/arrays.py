@@ -151,7 +151,9 @@ def _layers(data: xr.DataArray | xr.Dataset, where: str) -> list[xr.DataArray]:
     """The array itself, or the variables of a Dataset that have two spatial dimensions."""
     if isinstance(data, xr.DataArray):
         return [data]
-    layers = [array for array in data.data_vars.values() if _find_axes(array) is not None]
+    # Opened without decode_coords="all", the variable that holds the CRS is no coordinate, and each band loses it.
+    loose = [name for name, array in data.data_vars.items() if {"crs_wkt", "spatial_ref"} & set(array.attrs)]
+    layers = [array for array in data.set_coords(loose).data_vars.values() if _find_axes(array) is not None]
     if not layers:
         raise BandError(f"{where} has no variable with spatial dimensions: its variables are {list(data.data_vars)}.")
     return layers

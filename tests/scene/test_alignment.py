@@ -144,7 +144,7 @@ def test_impossible_arguments_are_refused():
     data = scene(grid(8, 8))
     with pytest.raises(InputError, match="align='t3'"):
         open_pair(data, data, align="t3")
-    with pytest.raises(InputError, match="resampling='mode'.*nearest, bilinear"):
+    with pytest.raises(InputError, match=r"resampling='mode'.*nearest, bilinear"):
         open_pair(data, data, align="t1", resampling="mode")
     with pytest.raises(MissingCRSError, match="align="):
         open_pair(data, data, align=GeoBox((8, 8), grid(8, 8).affine, None))

@@ -75,8 +75,8 @@ def test_coordinates_without_geotransform_are_enough():
 def test_geotransform_without_coordinates_is_enough():
     data = scene(grid(10, 12)).drop_vars(["x", "y"])
     assert open_pair(data, data).geobox == grid(10, 12)
+    bare = xr.DataArray(np.zeros((3, 4, 4), np.uint8), dims=("band", "y", "x")).rio.write_crs(UTM)
     with pytest.raises(InputError, match="write_transform"):
-        bare = xr.DataArray(np.zeros((3, 4, 4), np.uint8), dims=("band", "y", "x")).rio.write_crs(UTM)
         open_pair(bare, bare)
 
 

@@ -118,5 +118,5 @@ def test_a_dataset_without_rasters_has_no_bands():
 
 
 def test_the_message_names_the_date():
-    with pytest.raises(BandError, match="^t2 "):
+    with pytest.raises(BandError, match=r"^t2 "):
         open_pair(scene(grid(4, 4)), scene(grid(4, 4), encode(grid(4, 4))[:1]))

@@ -57,7 +57,7 @@ def test_wider_copies_read_the_same_when_warped(align):
 
 
 @pytest.mark.parametrize(
-    "top, dtype", [(255, "uint8"), (4000, "uint16"), (4000, "int16"), (0.4, "float32"), (4000.0, "float64")]
+    ("top", "dtype"), [(255, "uint8"), (4000, "uint16"), (4000, "int16"), (0.4, "float32"), (4000.0, "float64")]
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_one_hot_pixel_leaves_all_others_alone(top, dtype, seed):

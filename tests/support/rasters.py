@@ -6,15 +6,17 @@ modulo 251, green the row modulo 241, blue counts the wraps. `decode` gives rows
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
 import rioxarray  # noqa: F401 - registers the `rio` accessor
-import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 UTM = "EPSG:32632"
 _COLS, _ROWS = 251, 241
@@ -67,6 +69,8 @@ def scene(
     """
     values = encode(geobox) if values is None else values
     array = wrap_xr(np.moveaxis(values, 0, -1), geobox, nodata=nodata).transpose("band", ...)
+    if nodata is None:
+        array.attrs.pop("nodata", None)  # NetCDF cannot write None
     if names is not None:
         array = array.assign_coords(band=list(names))
     if time is not None:
