@@ -92,7 +92,7 @@ def draw_tiles(axes: Axes, scene: Scene) -> None:
         ),
     )
     for chosen, style in groups:
-        _add(axes, scene.shapes[chosen.to_numpy(dtype=bool)], **{"facecolors": "none"} | style, scale=line)
+        _add(axes, scene.shapes[chosen.to_numpy(dtype=bool)], scale=line, **style)
     # The most probable last, so that its outline lies on top.
     colors = [probability_color(value) for value in layer["change_probability"][changed]][::-1]
     fills = [to_rgba(color, 0.55) for color in colors]
@@ -160,6 +160,7 @@ def draw_furniture(axes: Axes, scene: Scene, *, pixels_per_inch: float) -> None:
 def _add(axes: Axes, shapes: NDArray[Any], *, scale: float, linewidths: float, **style: Any) -> None:
     if not len(shapes):
         return
+    style.setdefault("facecolors", "none")
     parts, owners = shapely.get_parts(shapes, return_index=True)
     for key, value in style.items():
         if isinstance(value, list):
