@@ -14,7 +14,8 @@ Each is also the builtin a caller would expect, so ``except ValueError`` keeps w
     ├── CheckpointError (ValueError)       weights that do not fit the model
     │   └── UnsafeCheckpointError          weights that would run code when loaded
     ├── ModelNotFoundError (LookupError)   no such name, folder or hub id
-    └── CaptionError (RuntimeError)        the captioner failed on a batch of tiles
+    ├── CaptionError (RuntimeError)        the captioner failed on a batch of tiles
+    └── EvaluationError (RuntimeError)     a metric cannot be computed here: no Java, or it failed
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "BandError",
     "CaptionError",
     "CheckpointError",
+    "EvaluationError",
     "GeoccError",
     "InputError",
     "MissingCRSError",
@@ -90,3 +92,7 @@ class ModelNotFoundError(GeoccError, LookupError):
 
 class CaptionError(GeoccError, RuntimeError):
     """The captioner failed on a batch of tiles."""
+
+
+class EvaluationError(GeoccError, RuntimeError):
+    """A metric cannot be computed on this machine: there is no Java, or its process failed."""

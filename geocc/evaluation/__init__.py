@@ -1,0 +1,39 @@
+"""How good captions are: the metrics of the published tables, and what these hide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from geocc.evaluation.evaluate import evaluate
+    from geocc.evaluation.java import find_java
+    from geocc.evaluation.meteor import stop_meteor
+    from geocc.evaluation.readers import read_predictions, read_references
+    from geocc.evaluation.records import Prediction, Reference
+    from geocc.evaluation.result import Evaluation
+
+__all__ = [
+    "Evaluation",
+    "Prediction",
+    "Reference",
+    "evaluate",
+    "find_java",
+    "read_predictions",
+    "read_references",
+    "stop_meteor",
+]
+
+# pandas and the scorers stay out until something is evaluated.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "evaluate": ["evaluate"],
+        "java": ["find_java"],
+        "meteor": ["stop_meteor"],
+        "readers": ["read_predictions", "read_references"],
+        "records": ["Prediction", "Reference"],
+        "result": ["Evaluation"],
+    },
+)
