@@ -8,13 +8,29 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from geocc.data import synthetic
+    from geocc.data.mixture import Entry, Mixture, shipped_mixtures
     from geocc.data.records import Record, read_records, write_records
+    from geocc.data.samples import Sample, Samples
 
-__all__ = ["Record", "read_records", "synthetic", "write_records"]
+__all__ = [
+    "Entry",
+    "Mixture",
+    "Record",
+    "Sample",
+    "Samples",
+    "read_records",
+    "shipped_mixtures",
+    "synthetic",
+    "write_records",
+]
 
 # Each name is imported when it is first used: some need pydantic, torch or GDAL.
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["synthetic"],
-    submod_attrs={"records": ["Record", "read_records", "write_records"]},
+    submod_attrs={
+        "mixture": ["Entry", "Mixture", "shipped_mixtures"],
+        "records": ["Record", "read_records", "write_records"],
+        "samples": ["Sample", "Samples"],
+    },
 )

@@ -6,6 +6,7 @@ further keys that the reference's reader passes over.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -66,11 +67,12 @@ class Record(BaseModel):
     label2_path: Path | None = None
     change_polygons: dict[str, Any] | None = None
 
-    @field_validator(*_PATHS)
+    @field_validator(*_PATHS, mode="before")
     @classmethod
-    def _under_root(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        root = (info.context or {}).get("root")
-        return path if path is None or root is None else root / path
+    def _under_root(cls, path: object, info: ValidationInfo) -> object:
+        # As text: joining Path objects would take a third of the time of reading a record.
+        root = info.context and info.context["root"]
+        return os.path.join(root, path) if root is not None and isinstance(path, str) else path  # noqa: PTH118
 
 
 def parse_record(data: bytes, *, root: Path | None, where: str) -> Record:
@@ -85,7 +87,7 @@ def parse_record(data: bytes, *, root: Path | None, where: str) -> Record:
         InputError: It is not a record.
     """
     try:
-        return Record.model_validate_json(data, context={"root": root})
+        return Record.model_validate_json(data, context={"root": None if root is None else str(root)})
     except ValidationError as error:
         raise InputError(f"{where}: {_explain(error)}") from None
 

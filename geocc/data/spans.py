@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from geocc.errors import InputError, ReadError
 
@@ -21,8 +20,7 @@ _BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SPACE = " \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One record as it stands in its file.
 
     Attributes:
