@@ -15,7 +15,8 @@ Each is also the builtin a caller would expect, so ``except ValueError`` keeps w
     │   └── UnsafeCheckpointError          weights that would run code when loaded
     ├── ModelNotFoundError (LookupError)   no such name, folder or hub id
     ├── CaptionError (RuntimeError)        the captioner failed on a batch of tiles
-    └── EvaluationError (RuntimeError)     a metric cannot be computed here: no Java, or it failed
+    ├── EvaluationError (RuntimeError)     a metric cannot be computed here: no Java, or it failed
+    └── TrainingError (RuntimeError)       training cannot go on: the loss is no longer a number
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ __all__ = [
     "NoOverlapError",
     "ReadError",
     "ScaleError",
+    "TrainingError",
     "UnsafeCheckpointError",
     "WriteError",
 ]
@@ -96,3 +98,7 @@ class CaptionError(GeoccError, RuntimeError):
 
 class EvaluationError(GeoccError, RuntimeError):
     """A metric cannot be computed on this machine: there is no Java, or its process failed."""
+
+
+class TrainingError(GeoccError, RuntimeError):
+    """Training cannot go on: the loss is no longer a number."""
