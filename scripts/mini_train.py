@@ -188,16 +188,17 @@ def losses(
         "told": 5 * F.binary_cross_entropy_with_logits(by_images.float(), target, pos_weight=weigh),
     }
     if speak:
-        # An unchanged pair teaches one sentence: a few of them are enough.
-        rows = list(range(len(flags) // 2 + len(flags) // 8))
-        captions = [write_caption(batch.facts[row], rng, plain=PLAIN) for row in rows]
+        # An unchanged pair teaches one sentence: a few of them are enough. The changed come first in a batch.
+        eighth = len(flags) // 8
+        rows = slice(eighth, 5 * eighth)
+        captions = [write_caption(facts, rng, plain=PLAIN) for facts in batch.facts[rows]]
         text = processor(captions=captions, prompt=processor.prompt)
         answers = text["labels"]
         answers[:, : len(processor.prompt_ids())] = -100
         parts["words"] = model(
             input_ids=text["input_ids"],
             attention_mask=text["attention_mask"],
-            image_features=features.image_features[: len(rows)],
+            image_features=features.image_features[rows],
             labels=answers,
         ).loss.float()
     return parts
