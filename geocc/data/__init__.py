@@ -8,16 +8,19 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from geocc.data import synthetic
+    from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
     from geocc.data.records import Record, read_records, write_records
     from geocc.data.samples import Sample, Samples
 
 __all__ = [
+    "Description",
     "Entry",
     "Mixture",
     "Record",
     "Sample",
     "Samples",
+    "describe",
     "read_records",
     "shipped_mixtures",
     "synthetic",
@@ -29,6 +32,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["synthetic"],
     submod_attrs={
+        "describe": ["Description", "describe"],
         "mixture": ["Entry", "Mixture", "shipped_mixtures"],
         "records": ["Record", "read_records", "write_records"],
         "samples": ["Sample", "Samples"],
