@@ -21,12 +21,12 @@ def smooth_noise(rng: np.random.Generator, frame: Frame, *, scale_px: float) -> 
     A coarse lattice of normal deviates, at a random offset, is interpolated bicubically.
     """
     rows, cols = (int(np.ceil(side / scale_px)) + 4 for side in (frame.height, frame.width))
-    lattice = Image.fromarray(rng.standard_normal((rows, cols), dtype=np.float32))
+    # Interpolation shrinks the deviation of the lattice by about a third.
+    lattice = Image.fromarray(np.float32(1.5) * rng.standard_normal((rows, cols), dtype=np.float32))
     top, left = rng.uniform(0.5, 1.5, size=2)
     box = (left, top, left + frame.width / scale_px, top + frame.height / scale_px)
     field = lattice.resize((frame.width, frame.height), Image.Resampling.BICUBIC, box=box)
-    # Interpolation shrinks the deviation of the lattice by about a third.
-    return np.asarray(field, dtype=np.float32) * np.float32(1.5)
+    return np.asarray(field, dtype=np.float32)
 
 
 def fractal_noise(rng: np.random.Generator, frame: Frame, *, scale_px: float, octaves: int = 3) -> NDArray[np.float32]:

@@ -101,13 +101,17 @@ def _add_markings(image: Image, draft: Draft, cover: NDArray[np.uint8]) -> None:
         along, across = np.mod(terrain.u[lots], np.float32(2.7)), np.mod(terrain.v[lots], np.float32(16.0))
         bays = (along < thin) & ((across < np.float32(5)) | (across > np.float32(11)))
         image[:, lots] += np.float32(0.16) * bays
-    for road in draft.roads:
-        if road.width_m < 7:
-            continue
-        ahead, across = (terrain.u, terrain.v) if road.along_u else (terrain.v, terrain.u)
-        line = (np.abs(across - np.float32(road.position)) < thin / 2) & (cover == Cover.ROAD)
-        line &= (np.mod(ahead, np.float32(9)) < 4) & (ahead > road.start) & (ahead < road.end)
-        image[:, line] += np.float32(0.2)
+    asphalt = cover == Cover.ROAD
+    wide = [road for road in draft.roads if road.width_m >= 7]
+    if not wide or not asphalt.any():
+        return
+    u, v = terrain.u[asphalt], terrain.v[asphalt]
+    lines = np.zeros(u.shape, dtype=bool)
+    for road in wide:
+        ahead, across = (u, v) if road.along_u else (v, u)
+        dash = (np.mod(ahead, np.float32(9)) < 4) & (ahead > road.start) & (ahead < road.end)
+        lines |= dash & (np.abs(across - np.float32(road.position)) < thin / 2)
+    image[:, asphalt] += np.float32(0.2) * lines
 
 
 def _add_canopy_shadow(image: Image, draft: Draft, cover: NDArray[np.uint8], conditions: Conditions) -> None:

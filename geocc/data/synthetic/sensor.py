@@ -33,11 +33,15 @@ def expose(image: Image, conditions: Conditions, rng: np.random.Generator) -> ND
     kernel_x = _kernel(conditions.shift_x, conditions.blur)
     kernel_y = _kernel(conditions.shift_y, conditions.blur)
     image = _filtered(_filtered(image, kernel_y, axis=1), kernel_x, axis=2)
-    levels = np.clip(image * np.float32(_LEVELS - 1), 0, _LEVELS - 1).astype(np.uint16)
-    recorded = np.stack([curve[level] for curve, level in zip(_curves(conditions), levels, strict=True)])
-    if conditions.noise:
-        recorded += np.float32(255 * conditions.noise) * rng.standard_normal(recorded.shape, dtype=np.float32)
-    return np.clip(recorded + np.float32(0.5), 0, 255).astype(np.uint8)
+    image *= np.float32(_LEVELS - 1)
+    levels = np.clip(image, 0, _LEVELS - 1, out=image).astype(np.uint16)
+    grain = np.float32(255 * conditions.noise) * rng.standard_normal(levels.shape[1:], dtype=np.float32)
+    recorded = np.empty(levels.shape, dtype=np.uint8)
+    for channel, curve in enumerate(_curves(conditions)):
+        # One plane of noise serves all three channels, from places too far apart to look alike.
+        light = curve[levels[channel]] + np.roll(grain, 41 * channel, axis=(0, 1))
+        recorded[channel] = np.clip(light, 0, 255, out=light)
+    return recorded
 
 
 def _kernel(shift: float, blur: float) -> dict[int, float]:
@@ -60,9 +64,7 @@ def _filtered(image: Image, weights: dict[int, float], *, axis: int) -> Image:
         start = MARGIN_PX - offset
         part = np.float32(weight) * image[(slice(None),) * axis + (slice(start, start + length),)]
         total = part if total is None else np.add(total, part, out=total)
-    if total is None:
-        raise AssertionError("a kernel without weights")
-    return total
+    return image if total is None else total
 
 
 def _curves(conditions: Conditions) -> Image:
@@ -70,4 +72,5 @@ def _curves(conditions: Conditions) -> Image:
     light = np.linspace(0, 1, _LEVELS, dtype=np.float32)[None]
     light = light + np.float32(conditions.haze) * (_HAZE[:, None] - light)
     factor = np.asarray(conditions.tint, np.float32)[:, None] * np.float32(conditions.exposure)
-    return np.float32(255) * np.clip(light * factor, 0, 1) ** np.float32(conditions.gamma)
+    # The half rounds, where the numbers are cut to whole ones.
+    return np.float32(255) * np.clip(light * factor, 0, 1) ** np.float32(conditions.gamma) + np.float32(0.5)
