@@ -8,15 +8,20 @@ A run that was stopped goes on where its last state was saved; tiles that are in
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from mini_data import render, resize
+from mini_card import read_report, write_card
+from mini_data import SCENES_PER_SHARD, render, resize
 from mini_model import make_config, make_model, make_processor, train_tokenizer
 from mini_train import WORKERS, Tiles, train
+from safetensors import safe_open
 from torch import distributed as dist
 from torch import multiprocessing
 from transformers import GenerationConfig
@@ -37,6 +42,25 @@ def main() -> None:
     render(args.cache / "tiles", shards=range(args.shards), workers=args.workers)
     meeting = Path(tempfile.mkdtemp(dir=args.cache)) / "meeting"
     multiprocessing.spawn(_work, args=(args, meeting), nprocs=WORKERS)
+    finish(args)
+
+
+def finish(args: argparse.Namespace) -> None:
+    """Measure the model that was written, and write its card."""
+    report = args.cache / "report.json"
+    benchmark = Path(__file__).parents[1] / "benchmarks/mini_change_flag.py"
+    subprocess.run([sys.executable, benchmark, "--model", args.out, "--json", report], check=True)  # noqa: S603
+    with safe_open(args.out / "model.safetensors", "pt") as weights:
+        parameters = sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118  # no mapping
+    shards = sorted((args.cache / "tiles").glob("*.json"))
+    training = {
+        "parameters": parameters / 1e6,
+        "tiles": sum(len(json.loads(shard.read_text())) for shard in shards),
+        "scenes": len(shards) * SCENES_PER_SHARD,
+        "steps": args.steps,
+        "hours": args.hours,
+    }
+    write_card(args.out, report=read_report(report), training=training)
 
 
 def _work(rank: int, args: argparse.Namespace, meeting: Path) -> None:
@@ -142,6 +166,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2400, help="batches of 64 pairs")
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--every", type=int, default=150, help="steps between two checkpoints")
+    parser.add_argument("--hours", default="in about an hour", help="how long that took, in words, for the card")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
