@@ -77,7 +77,7 @@ def draw_tiles(axes: Axes, scene: Scene) -> None:
     changed = layer["changed"].fillna(value=False).to_numpy(dtype=bool)
     # Thousands of tiles would otherwise hide the ground under their outlines.
     line = min(1.0, max(0.15, 30 / max(1.0, math.sqrt(len(layer)))))
-    groups = (
+    groups: tuple[tuple[Any, dict[str, Any]], ...] = (
         (
             layer["changed"].eq(other=False).fillna(value=False),
             {"edgecolors": to_rgba(UNCHANGED, 0.75), "linewidths": 0.6},

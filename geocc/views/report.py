@@ -10,7 +10,6 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from geocc.errors import WriteError
-from geocc.table import TileStatus
 from geocc.table.atomic import replacing
 from geocc.table.metadata import layer_metadata
 
@@ -19,7 +18,7 @@ from .markup import asset, content_policy, element, path_data
 from .palette import INK, RAMP, probability_color
 from .pictures import data_uri
 from .quicklook import quicklook
-from .summary import Summary, by_change, flattened, summarize
+from .summary import Summary, TileKind, by_change, facts_of, flattened, kind_of, summarize, text_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -127,27 +126,9 @@ def _tiles(layer: gpd.GeoDataFrame, look: Quicklook, ground: Ground) -> str:
     drawn = []
     # From the last to the first, so that the most probable change lies on top.
     for row, shape in zip(reversed(list(layer.itertuples())), shapes[::-1], strict=True):
-        kind = _kind(row)
-        color = probability_color(row.change_probability) if kind == "c" else None
-        drawn.append(
-            element(
-                "path",
-                class_=kind,
-                data_tile=row.Index,
-                fill=color,
-                stroke=color,
-                d=path_data(shape, aspect=ground.aspect),
-            )
-        )
+        path = path_data(shape, aspect=ground.aspect)
+        drawn.append(element("path", **_look(row), data_tile=row.Index, d=path))
     return element("g", "".join(drawn), class_="dense" if len(layer) > _DENSE else None)
-
-
-def _kind(row: Any) -> str:
-    if row.status == TileStatus.FAILED:
-        return "f"
-    if row.status == TileStatus.SKIPPED_NODATA:
-        return "n"
-    return "c" if row.changed else "u"
 
 
 def _map(look: Quicklook, ground: Ground, *, tiles: str, date: int) -> str:
@@ -179,12 +160,12 @@ def _legend(summary: Summary, ground: Ground) -> str:
     )
     keys = element("span", f"Change probability 0 {bar} 1")
     for kind, name, number in (
-        ("n", "too little data", summary.nodata),
-        ("f", "failed", summary.failed),
+        (TileKind.NODATA, "too little data", summary.nodata),
+        (TileKind.FAILED, "failed", summary.failed),
     ):
         if number:
             swatch = element(
-                "svg", element("path", class_=kind, d="M1 1H19V11H1Z"), width=20, height=12, aria_hidden="true"
+                "svg", element("path", class_=kind.value, d="M1 1H19V11H1Z"), width=20, height=12, aria_hidden="true"
             )
             keys += element("span", swatch + name)
     return keys + _north(ground)
@@ -197,11 +178,18 @@ def _north(ground: Ground) -> str:
 
 
 def _captions(layer: gpd.GeoDataFrame, summary: Summary) -> str:
-    groups: dict[str, list[str]] = {"c": [], "f": [], "u": [], "n": []}
+    names = {
+        TileKind.CHANGED: "Changed",
+        TileKind.FAILED: "Failed",
+        TileKind.UNCHANGED: "Unchanged",
+        TileKind.NODATA: "Too little data",
+    }
+    groups: dict[TileKind, list[str]] = {kind: [] for kind in names}
     for row in layer.itertuples():
-        groups[_kind(row)].append(_item(row))
-    names = {"c": "Changed", "f": "Failed", "u": "Unchanged", "n": "Too little data"}
-    listed = "".join(_group(names[kind], items, is_open=kind == "c") for kind, items in groups.items() if items)
+        groups[kind_of(row)].append(_item(row))
+    listed = "".join(
+        _group(names[kind], items, is_open=kind is TileKind.CHANGED) for kind, items in groups.items() if items
+    )
     return listed if summary.changed else element("p", text="No tile changed.", class_="none") + listed
 
 
@@ -211,25 +199,17 @@ def _group(name: str, items: list[str], *, is_open: bool) -> str:
 
 
 def _item(row: Any) -> str:
-    kind = _kind(row)
-    color = probability_color(row.change_probability) if kind == "c" else None
-    square = element("path", class_=kind, fill=color, stroke=color, d="M1 1H12V12H1Z")
+    square = element("path", **_look(row), d="M1 1H12V12H1Z")
     swatch = element("svg", square, width=13, height=13, aria_hidden="true")
-    said = {"f": row.error, "n": "Not captioned: too few valid pixels in both dates."}.get(kind, row.caption)
-    text = element("p", text=said, dir="auto")
-    return element(
-        "li", swatch + text + element("p", text=_facts(row), class_="facts"), data_tile=row.Index, tabindex=0
-    )
+    text = element("p", text=text_of(row), dir="auto")
+    facts = element("p", text=_DOT.join(facts_of(row)), class_="facts")
+    return element("li", swatch + text + facts, data_tile=row.Index, tabindex=0)
 
 
-def _facts(row: Any) -> str:
-    numbers = (
-        ("probability", row.change_probability, "{:.2f}"),
-        ("confidence", row.confidence, "{:.2f}"),
-        ("valid", row.valid_fraction if row.valid_fraction < 1 else math.nan, "{:.0%}"),
-    )
-    known = [f"{name} {shape.format(value)}" for name, value, shape in numbers if not math.isnan(value)]
-    return _DOT.join([*known, str(row.tile_id)])
+def _look(row: Any) -> dict[str, Any]:
+    kind = kind_of(row)
+    color = probability_color(row.change_probability) if kind is TileKind.CHANGED else None
+    return {"class_": kind.value, "fill": color, "stroke": color}
 
 
 def _metadata(layer: gpd.GeoDataFrame) -> str:

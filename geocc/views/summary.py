@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,7 +18,16 @@ if TYPE_CHECKING:
 
     from .quicklook import PairLike
 
-__all__ = ["Summary", "by_change", "flattened", "plural", "summarize"]
+__all__ = ["Summary", "TileKind", "by_change", "facts_of", "flattened", "kind_of", "plural", "summarize", "text_of"]
+
+
+class TileKind(StrEnum):
+    """What a tile looks like on a map."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    NODATA = "nodata"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,34 @@ def by_change(gdf: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         na_position="last",
         ignore_index=True,
     ).drop(columns="_changed")
+
+
+def kind_of(row: Any) -> TileKind:
+    """Return what a row of a layer, as `itertuples` gives it, looks like."""
+    if row.status == TileStatus.FAILED:
+        return TileKind.FAILED
+    if row.status == TileStatus.SKIPPED_NODATA:
+        return TileKind.NODATA
+    return TileKind.CHANGED if row.changed else TileKind.UNCHANGED
+
+
+def text_of(row: Any) -> str:
+    """Return what there is to read of a row: its caption, or why it has none. Untrusted."""
+    kind = kind_of(row)
+    if kind is TileKind.NODATA:
+        return "Not captioned: too few valid pixels in both dates."
+    return str(row.error if kind is TileKind.FAILED else row.caption)
+
+
+def facts_of(row: Any) -> list[str]:
+    """Return the numbers known of a row, in words, and the name of its tile."""
+    numbers = (
+        ("change probability", row.change_probability, "{:.2f}"),
+        ("confidence", row.confidence, "{:.2f}"),
+        ("valid", row.valid_fraction if row.valid_fraction < 1 else math.nan, "{:.0%}"),
+    )
+    known = [f"{name} {shape.format(value)}" for name, value, shape in numbers if not math.isnan(value)]
+    return [*known, f"tile {row.tile_id}"]
 
 
 def flattened(metadata: Mapping[str, Any], *, prefix: str = "") -> Iterator[tuple[str, str]]:
