@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import shapely
 from odc.geo.geobox import GeoBox
 
 from geocc.errors import AlignmentError, InputError, MissingCRSError, NoOverlapError
@@ -59,7 +58,6 @@ def align_sources(t1: Source, t2: Source, *, align: str | GeoBox, resampling: st
     """
     reference = align if isinstance(align, GeoBox) else (t2 if align == "t2" else t1).geobox
     ground = ground_in_pixels(t1.geobox, reference) & ground_in_pixels(t2.geobox, reference)
-    ground &= shapely.box(0, 0, reference.shape.x, reference.shape.y)
     geobox = crop(reference, ground)
     if geobox is None:
         raise NoOverlapError(_no_overlap(t1, t2, align))
@@ -93,7 +91,7 @@ def _difference(t1: Source, t2: Source, ground: BaseGeometry, *, common: GeoBox)
     """Both grids, what they share, and the remedy."""
     grids = "\n".join(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2))
     t1_share = ground.area / (t1.geobox.shape.x * t1.geobox.shape.y)
-    t2_share = ground.area / ground_in_pixels(t2.geobox, t1.geobox).area
+    t2_share = ground_in_pixels(t1.geobox, t2.geobox).area / (t2.geobox.shape.x * t2.geobox.shape.y)
     return (
         f"The two dates are not on one grid: {_reason(t1.geobox, t2.geobox)}.\n{grids}\n"
         f"  overlap: {lonlat_extent(common)}; {t1_share:.1%} of t1, {t2_share:.1%} of t2\n"

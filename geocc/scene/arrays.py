@@ -80,15 +80,13 @@ class ArraySource:
 
     def _load(self, under: dict[Hashable, slice]) -> NDArray[Any]:
         if self.band_dim is None:
-            parts = [layer.isel(under).transpose(self.axes.y, self.axes.x) for layer in self.layers]
+            parts = [layer.variable.isel(under).transpose(self.axes.y, self.axes.x) for layer in self.layers]
             # One compute for all, so that chunks which the bands share are made once.
-            loaded = xr.Dataset({str(i): part.variable for i, part in enumerate(parts)}).compute()
+            loaded = xr.Dataset({str(i): part for i, part in enumerate(parts)}).compute()
             return np.stack([loaded[str(i)].to_numpy() for i in range(len(parts))])
         distinct = sorted(set(self.positions))
-        part = (
-            self.layers[0].isel({**under, self.band_dim: distinct}).transpose(self.band_dim, self.axes.y, self.axes.x)
-        )
-        values = part.to_numpy()
+        part = self.layers[0].variable.isel({**under, self.band_dim: distinct})
+        values = part.transpose(self.band_dim, self.axes.y, self.axes.x).to_numpy()
         return values if distinct == list(self.positions) else values[[distinct.index(i) for i in self.positions]]
 
 

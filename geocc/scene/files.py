@@ -1,8 +1,7 @@
 """A raster file as a source: opened by an allow-list of drivers, read in windows, one handle per thread.
 
 Rasters are untrusted. A VRT is a text that makes GDAL open other files and addresses, and GDAL goes by content, so that
-one may be called ``scene.tif``; headers may claim a size that no memory holds. See ``docs/explanation`` and GDAL's own
-``security.rst``.
+one may be called ``scene.tif``; headers may claim a size that no memory holds. See https://gdal.org/user/security.html.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ GRID_TOLERANCE = 0.01
 """Pixels by which two lattices may differ, anywhere on the common ground, and still count as one."""
 
 _EDGE_TOLERANCE = 1e-4  # pixels: what reprojection noise may move the edge of the common ground
+_ROUND_TRIP = 0.01  # pixels by which a projection there and back may miss
 _POINTS_PER_SIDE = 33  # enough that a straight line between two of them follows the curve of a reprojected edge
 
 _Dtype = TypeVar("_Dtype", bound=np.generic)
@@ -131,27 +132,53 @@ def lattice_shift(reference: GeoBox, other: GeoBox) -> LatticeShift | None:
 
 
 def ground_in_pixels(geobox: GeoBox, reference: GeoBox) -> BaseGeometry:
-    """The ground of a grid as a polygon in the pixel plane of `reference`; empty where it cannot be projected."""
-    x, y = _outline(geobox)
-    if not same_crs(grid_crs(geobox), grid_crs(reference)):
-        x, y = grid_crs(geobox).transformer_to_crs(grid_crs(reference))(x, y)
-    cols, rows = reference.wld2pix(np.asarray(x), np.asarray(y))
-    points = np.column_stack([cols, rows])
-    points = points[np.isfinite(points).all(axis=1)]
+    """The ground of a grid as a geometry in the pixel plane of `reference`, clipped to it; empty where there is none.
+
+    Projections fail far from where they were made for: the corners of a world map have no place in a UTM zone. So the
+    outline that survives the way there and back is the one that is followed, be it that of the grid or of the reference.
+    """
+    frame = shapely.box(0, 0, reference.shape.x, reference.shape.y)
+    outline = _project(_outline(geobox), geobox, reference)
+    if np.isfinite(outline).all():
+        return _polygon(outline) & frame
+    seen_from_there = _project(_outline(reference), reference, geobox)
+    if not np.isfinite(seen_from_there).all():
+        return _polygon(outline[np.isfinite(outline).all(axis=1)]) & frame
+    height, width = geobox.shape
+    common = shapely.segmentize(
+        _polygon(seen_from_there) & shapely.box(0, 0, width, height), max(height, width) / _POINTS_PER_SIDE
+    )
+    return shapely.transform(common, lambda points: _project(points, geobox, reference)) & frame
+
+
+def _polygon(points: NDArray[np.float64]) -> BaseGeometry:
     if len(points) < 3:
         return shapely.Polygon()
     polygon = shapely.Polygon(points)
     return polygon if polygon.is_valid else polygon.convex_hull
 
 
-def _outline(geobox: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """World coordinates along the four sides of a grid."""
+def _outline(geobox: GeoBox) -> NDArray[np.float64]:
+    """`(N, 2)` pixel coordinates, column and row, along the four sides of a grid."""
     steps = np.linspace(0, 1, _POINTS_PER_SIDE)[:-1]
     zero, one = np.zeros_like(steps), np.ones_like(steps)
     cols = np.concatenate([steps, one, 1 - steps, zero]) * geobox.shape.x
     rows = np.concatenate([zero, steps, one, 1 - steps]) * geobox.shape.y
-    x, y = geobox.pix2wld(cols, rows)
-    return np.asarray(x, float), np.asarray(y, float)
+    return np.column_stack([cols, rows])
+
+
+def _project(points: NDArray[np.float64], src: GeoBox, dst: GeoBox) -> NDArray[np.float64]:
+    """`(N, 2)` pixel coordinates of one grid in those of another; NaN where the way back leads elsewhere."""
+    x, y = src.pix2wld(points[:, 0], points[:, 1])
+    if same_crs(grid_crs(src), grid_crs(dst)):
+        return np.column_stack(dst.wld2pix(x, y))
+    there, back = (grid_crs(one).transformer_to_crs(grid_crs(other)) for one, other in ((src, dst), (dst, src)))
+    with np.errstate(invalid="ignore"):  # what cannot be projected comes back as infinity, which turns into NaN here
+        x, y = there(x, y)
+        projected = np.column_stack(dst.wld2pix(np.asarray(x), np.asarray(y)))
+        returned = np.column_stack(src.wld2pix(*back(x, y)))
+        projected[~(np.abs(returned - points) < _ROUND_TRIP).all(axis=1)] = np.nan
+    return projected
 
 
 def crop(geobox: GeoBox, ground: BaseGeometry) -> GeoBox | None:
@@ -171,7 +198,7 @@ def crop(geobox: GeoBox, ground: BaseGeometry) -> GeoBox | None:
 
 def lonlat_extent(geobox: GeoBox) -> str:
     """West, east, south and north of a grid in degrees, as a text for messages."""
-    lon, lat = grid_crs(geobox).transformer_to_crs("EPSG:4326")(*_outline(geobox))
+    lon, lat = grid_crs(geobox).transformer_to_crs("EPSG:4326")(*geobox.pix2wld(*_outline(geobox).T))
     lon, lat = np.asarray(lon), np.asarray(lat)
     inside = np.isfinite(lon) & np.isfinite(lat)
     if not inside.any():

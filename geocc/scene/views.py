@@ -146,8 +146,7 @@ class WarpedView:
 
     def _source_window(self, target: GeoBox, *, reach: float) -> PixelWindow:
         """The pixels of the source under a target grid and its kernels."""
-        to_source = native_pix_transform(self.source.geobox, target).back
-        points = np.array([point.xy for point in to_source([xy_(*corner) for corner in gbox_boundary(target, 17)])])
+        points = _to_source(gbox_boundary(target, 17), self.source.geobox, target)
         points = points[np.isfinite(points).all(axis=1)]
         if not len(points):
             return PixelWindow(0, 0, 0, 0)
@@ -182,14 +181,21 @@ class WarpedView:
         return Planes(_cast(values, dtype), valid)
 
 
+def _to_source(points: NDArray[np.float64], src: GeoBox, dst: GeoBox) -> NDArray[np.float64]:
+    """`(N, 2)` pixel coordinates of the target in those of the source; not finite where they cannot be projected."""
+    with np.errstate(invalid="ignore"):
+        placed = native_pix_transform(src, dst).back([xy_(*point) for point in points.tolist()])
+    return np.array([point.xy for point in placed])
+
+
 def _source_pixels_per_pixel(src: GeoBox, dst: GeoBox) -> tuple[float, float]:
     """How many source columns and rows one target pixel spans, at the centre of the target."""
     height, width = dst.shape
     col, row = width / 2, height / 2
-    corners = [xy_(col + dx, row + dy) for dx, dy in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (point.xy for point in native_pix_transform(src, dst).back(corners))
-    steps = math.hypot(x1 - x0, x3 - x2), math.hypot(y1 - y0, y3 - y2)
-    return (steps[0], steps[1]) if all(map(math.isfinite, steps)) else (1.0, 1.0)
+    cross = np.array([(col - 0.5, row), (col + 0.5, row), (col, row - 0.5), (col, row + 0.5)])
+    left, right, top, bottom = _to_source(cross, src, dst)
+    span_x, span_y = np.hypot(right - left, bottom - top).tolist()
+    return (span_x, span_y) if math.isfinite(span_x + span_y) else (1.0, 1.0)
 
 
 def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -176,3 +176,33 @@ def test_shares_are_those_of_an_oracle():
         open_pair(scene(t1), scene(t2))
     assert expected in str(caught.value)
     assert np.isfinite(common)
+
+
+def test_a_shift_just_below_a_whole_pixel_reads_invalid_pixels_at_the_rim():
+    pair = open_pair(scene(grid(20, 20)), scene(grid(20, 20).translate_pix(4.991, 0)))
+    tile = pixels(pair)
+    assert not any(pair.describe()[date]["warped"] for date in ("t1", "t2"))
+    assert pair.geobox == grid(20, 20)[:, 4:]
+    assert not tile.valid[:, 0].any()
+    assert tile.valid[:, 1:].all()
+
+
+@pytest.mark.parametrize("align", ["t1", "t2"])
+def test_a_world_map_covers_a_utm_scene(align):
+    world = GeoBox((1800, 3600), Affine(0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
+    local = GeoBox((60, 60), Affine(1000, 0, 470_000, 0, -1000, 5_030_000), UTM)
+    t1, t2 = (world, local) if align == "t2" else (local, world)
+    pair = open_pair(
+        scene(t1, np.ones((3, *t1.shape), "uint8")), scene(t2, np.ones((3, *t2.shape), "uint8")), align=align
+    )
+    assert pair.geobox == local
+    assert pixels(pair).valid.all()
+
+
+def test_a_part_of_a_world_map_is_found_too():
+    north = GeoBox((900, 3600), Affine(0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
+    local = GeoBox((100, 60), Affine(1000, 0, 470_000, 0, -1000, 50_000), UTM)  # half of it south of the equator
+    pair = open_pair(
+        scene(local, np.ones((3, 100, 60), "uint8")), scene(north, np.ones((3, 900, 3600), "uint8")), align="t1"
+    )
+    assert pair.geobox == local[:50, :]

@@ -155,3 +155,17 @@ def test_ground_that_cannot_be_projected_is_not_valid():
     )
     tile = pair.read(PixelWindow(0, 0, *pair.geobox.shape))
     assert set(np.unique(tile.image[1])) <= {0, 9}
+
+
+def test_tiles_off_the_source_or_on_its_collar_are_invalid():
+    source = GeoBox((60, 60), Affine(7.07, 7.07, 500_300, 7.07, -7.07, 4_999_800), UTM)
+    values = np.full((3, 60, 60), 9, np.uint8)
+    values[:, :, 30:] = 0
+    t1 = GeoBox((200, 200), Affine(10, 0, 500_000, 0, -10, 5_001_000), UTM)
+    pair = open_pair(scene(t1, np.full((3, 200, 200), 7, np.uint8)), scene(source, values, nodata=0), align="t1")
+    height, width = pair.geobox.shape
+    corner = pair.read(PixelWindow(0, 0, 4, 4))
+    assert not corner.valid.any()
+    collar = pair.read(PixelWindow(height // 2 - 2, width - 8, 4, 4))
+    assert not collar.valid.any()
+    assert pair.read(PixelWindow(0, 0, height, width)).valid_fraction > 0.1
