@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoModelForImageTextToText
 import geocc.model
 import geocc.model.checkpoints
 from geocc.errors import InputError
-from geocc.model import CCExpertForConditionalGeneration, CCExpertModel
+from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration, CCExpertModel
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +165,21 @@ def test_fresh_weights_are_the_references_rule():
     assert all(
         torch.all(tensor == 1) for name, tensor in difference.items() if "norm" in name and name.endswith("weight")
     )
+
+
+@torch.no_grad()
+def test_pixels_beyond_the_last_whole_patch_are_never_seen():
+    """As in the reference, whose 384 pixels are 27 patches of 14 and 6 pixels over."""
+    model, processor = tiny_ccexpert.make()
+    config = CCExpertConfig(
+        **model.config.to_dict() | {"vision_config": model.config.vision_config.to_dict() | {"image_size": 35}}
+    )
+    assert config.tokens_per_image == processor.tokens_per_image
+    model = CCExpertForConditionalGeneration(config).eval()
+    pixels = torch.rand(1, 2, 3, 35, 35)
+    other = pixels.clone()
+    other[..., 32:, :] = other[..., :, 32:] = 0
+    assert torch.equal(*(model.get_image_features(x).image_features for x in (pixels, other)))
 
 
 def test_nothing_dead_is_built():

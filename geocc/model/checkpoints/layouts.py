@@ -74,6 +74,7 @@ def own_config(
         CheckpointError: If the layout is unknown, or the model is one that geocc does not build.
     """
     layout = layout_of(config)
+    config = _without_code(config)
     try:
         if layout == OWN:
             return CCExpertConfig.from_dict(config)
@@ -82,6 +83,14 @@ def own_config(
         return _from_llava(config, files=files, vision_config=vision_config)
     except (InputError, TypeError, AttributeError) as error:
         raise CheckpointError(f"config.json in {files.folder} does not describe a model: {error}") from error
+
+
+def _without_code(config: dict[str, Any]) -> dict[str, Any]:
+    """Drop what could make Transformers fetch and run code that a checkpoint names, such as an attention kernel."""
+    if config.get("quantization_config"):
+        raise CheckpointError("the checkpoint is quantized; geocc reads float32, float16 and bfloat16 weights")
+    kept = {key: value for key, value in config.items() if not key.endswith(("_implementation", "auto_map"))}
+    return {key: _without_code(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _from_transformers(config: dict[str, Any], *, files: WeightFiles) -> CCExpertConfig:

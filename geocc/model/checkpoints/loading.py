@@ -133,16 +133,17 @@ def _processor(
     layout: str,
     tokenizer: PreTrainedTokenizerBase | str | os.PathLike[str] | None,
 ) -> CCExpertProcessor | None:
-    if tokenizer is None and layout == OWN and (folder / "processor_config.json").is_file():
-        return CCExpertProcessor.from_pretrained(folder)
-    if tokenizer is None and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+    own = tokenizer is None and layout == OWN and (folder / "processor_config.json").is_file()
+    if tokenizer is None and not own and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         return None
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        where = folder if tokenizer is None else Path(tokenizer)
-        try:
+    where = folder if tokenizer is None or isinstance(tokenizer, PreTrainedTokenizerBase) else Path(tokenizer)
+    try:
+        if own:
+            return CCExpertProcessor.from_pretrained(where, local_files_only=True)
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
             tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"the tokenizer in {where} cannot be loaded: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the tokenizer in {where} cannot be loaded: {error}") from error
     return CCExpertProcessor.from_config(config, tokenizer=tokenizer)
 
 

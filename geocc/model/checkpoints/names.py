@@ -19,7 +19,8 @@ _FLAGS = {"image_a_flag_embed": "flag_a", "image_b_flag_embed": "flag_b", "chang
 
 _VISION = r"(?:^|\.)vision_tower\.(?:vision_tower\.)?(?:vision_model\.)?"
 _RESAMPLER = r"(?:^|\.)vision_resampler\."
-_TEXT = r"^(?:model\.|language_model\.)*"
+# Any prefix will do, so long as it does not lead into another part.
+_TEXT = r"^(?:(?!\w*(?:vision|resampler|tower|projector))\w+\.)*"
 
 _NAMES: tuple[tuple[str, str], ...] = (
     (_VISION + r"(embeddings\..+)$", r"model.vision_tower.\1"),
@@ -40,7 +41,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"(?:^|\.)mm_projector\.2\.(\w+)$", r"model.projector.linear_2.\1"),
     (r"(?:^|\.)multi_modal_projector\.(linear_[12]\.\w+)$", r"model.projector.\1"),
     (r"(?:^|\.)lm_head\.weight$", "lm_head.weight"),
-    (_TEXT + r"(embed_tokens\.weight|layers\..+|norm\.weight)$", r"model.language_model.\1"),
+    (_TEXT + r"(embed_tokens\.weight|layers\.\d+\..+|norm\.weight)$", r"model.language_model.\1"),
 )
 
 _DEAD: tuple[tuple[str, str], ...] = (

@@ -81,11 +81,8 @@ def test_a_tower_already_cut_to_the_blocks_it_needs_loads_too(tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
-def test_prefixes_of_wrappers_do_not_matter_outside_the_language_model(tmp_path, prefix):
-    state = {
-        prefix + name if "vision" in name or "projector" in name else name: tensor
-        for name, tensor in foreign.reference_state(foreign.model()).items()
-    }
+def test_prefixes_of_wrappers_do_not_matter(tmp_path, prefix):
+    state = {prefix + name: tensor for name, tensor in foreign.reference_state(foreign.model()).items()}
     assert same(
         load(foreign.write(tmp_path, config=foreign.reference_config(tie=True), state=state)).model, foreign.model()
     )
@@ -336,6 +333,35 @@ def test_a_bare_pickle_is_refused_and_not_run(tmp_path):
     with pytest.raises(UnsafeCheckpointError):
         load(tmp_path)
     assert not (tmp_path / "canary").exists()
+
+
+def test_no_kernel_is_fetched_that_a_checkpoint_names(tmp_path):
+    config = foreign.transformers_config(tie=True) | {
+        "attn_implementation": "evil/kernel",
+        "auto_map": {"AutoModel": "x.y"},
+    }
+    config["text_config"] |= {"attn_implementation": "evil/kernel"}
+    config["vision_config"] |= {"_attn_implementation": "evil/kernel"}
+    state = foreign.transformers_state(foreign.model(), foreign.OLD_TRANSFORMERS_NAMES)
+    loaded = load_checkpoint(foreign.write(tmp_path, config=config, state=state)).model
+    assert {part.config._attn_implementation for part in (loaded, loaded.model.language_model)} == {"sdpa"}
+    assert not hasattr(loaded.config, "auto_map")
+
+
+def test_quantized_weights_are_refused(tmp_path):
+    config = foreign.reference_config(tie=True) | {"quantization_config": {"quant_method": "gptq"}}
+    with pytest.raises(CheckpointError, match="quantized"):
+        load(foreign.write(tmp_path, config=config, state=foreign.reference_state(foreign.model())))
+
+
+def test_a_processor_without_its_tokenizer_is_refused(tmp_path):
+    model, processor = tiny_ccexpert.make()
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    for path in tmp_path.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        load_checkpoint(tmp_path)
 
 
 def test_there_must_be_something(tmp_path):
