@@ -9,6 +9,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from geocc.evaluation.evaluate import evaluate
     from geocc.evaluation.java import find_java
+    from geocc.evaluation.layer import LayerEvaluation, evaluate_layer
     from geocc.evaluation.meteor import stop_meteor
     from geocc.evaluation.readers import read_predictions, read_references
     from geocc.evaluation.records import Prediction, Reference
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Evaluation",
+    "LayerEvaluation",
     "Prediction",
     "Reference",
     "evaluate",
+    "evaluate_layer",
     "find_java",
     "read_predictions",
     "read_references",
@@ -31,6 +34,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "evaluate": ["evaluate"],
         "java": ["find_java"],
+        "layer": ["LayerEvaluation", "evaluate_layer"],
         "meteor": ["stop_meteor"],
         "readers": ["read_predictions", "read_references"],
         "records": ["Prediction", "Reference"],

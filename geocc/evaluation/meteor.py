@@ -27,8 +27,9 @@ __all__ = ["Meteor", "meteor_from_counts", "poolable", "shared_meteor", "stop_me
 #: Numbers in one line of METEOR's statistics: lengths (4), matches of four stages (16), chunks, matched words (2).
 STATISTICS = 23
 
-# Seconds. Starting reads a table of 60 MB; on a busy machine both take many times their usual second or ten.
-_START_TIMEOUT = 300.0
+# Seconds. Starting reads a table of 60 MB: ten seconds, but minutes on a busy machine. A caption takes a millisecond; one
+# that repeats a word five hundred times, and is its own reference, a minute.
+_START_TIMEOUT = 600.0
 _REPLY_TIMEOUT = 120.0
 
 # Captions whose statistics are kept: some tens of megabytes.
@@ -134,7 +135,10 @@ class Meteor:
         except OSError as error:
             raise self._failure(f"has gone ({error})") from error
         if not answers[-1]:
-            raise self._failure("ended, or did not answer in time")
+            subject = line.rsplit(" ||| ", 1)[-1]
+            raise self._failure(
+                f"ended, or did not answer within {_REPLY_TIMEOUT:g} s, on {subject[:80]!r} ({len(subject.split())} words)"
+            )
         return [answer.strip() for answer in answers]
 
     def _running(self) -> subprocess.Popen[bytes]:
