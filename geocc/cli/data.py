@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,3 +36,46 @@ def mixtures() -> None:
 
     for name, path in shipped_mixtures().items():
         typer.echo(f"{name}  {path}")
+
+
+@data.command()
+def sources(
+    *, layout: Annotated[bool, typer.Option("--layout", help="Say what each expects on disk.")] = False
+) -> None:
+    """List the data sets that geocc reads."""
+    from geocc.data.readers import SOURCES
+
+    for source in SOURCES.values():
+        typer.echo(
+            f"{source.name:22s} {'captions' if source.captioned else 'masks':9s} {source.licence or 'licence not found'}"
+        )
+        if layout:
+            typer.echo(f"    {source.layout}\n")
+
+
+@data.command()
+def prepare(
+    source: Annotated[str, typer.Argument(help="Name of the data set: see `geocc data sources`.", metavar="SOURCE")],
+    root: Annotated[Path, typer.Argument(help="Folder that it was unpacked to.", metavar="ROOT")],
+    output: Annotated[Path, typer.Argument(help="File of records to write: .json or .jsonl.", metavar="OUT")],
+    *,
+    split: Annotated[str | None, typer.Option(help="Only this part: train, val or test.")] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Leave damaged pairs and captions out, and say which.")
+    ] = False,
+    check_images: Annotated[bool, typer.Option(help="Open both images of every pair.")] = True,
+) -> None:
+    """Turn a public data set, in its own layout, into a file of records."""
+    from geocc.cli.options import check_parent
+    from geocc.data.readers import prepare as read_source
+    from geocc.data.records import write_records
+
+    check_parent(output)
+    damaged: Literal["refuse", "skip"] = "skip" if skip_damaged else "refuse"
+    records = read_source(source, root, split=split, damaged=damaged, check_images=check_images)
+    write_records(output, records)
+    typer.echo(f"{records.written:,} records and {records.captions:,} captions. Written to {output}.")
+    if records.left_out:
+        typer.echo(f"Left out for damage: {len(records.left_out):,}", err=True)
+        for what in records.left_out[:20]:
+            typer.echo(f"  {what}", err=True)

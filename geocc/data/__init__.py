@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc.data import synthetic
+    from geocc.data import readers, synthetic
     from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
     from geocc.data.records import Record, read_records, write_records
@@ -22,6 +22,7 @@ __all__ = [
     "Samples",
     "describe",
     "read_records",
+    "readers",
     "shipped_mixtures",
     "synthetic",
     "write_records",
@@ -30,7 +31,7 @@ __all__ = [
 # Each name is imported when it is first used: some need pydantic, torch or GDAL.
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["synthetic"],
+    submodules=["readers", "synthetic"],
     submod_attrs={
         "describe": ["Description", "describe"],
         "mixture": ["Entry", "Mixture", "shipped_mixtures"],
