@@ -90,11 +90,11 @@ def to_geotiffs(scene: SyntheticScene, folder: str | Path) -> tuple[Path, Path]:
 def _write(raster: xr.DataArray, path: Path) -> None:
     """Write a raster beside its place, then move it there, so that no half of a file is ever found."""
     unfinished = path.with_name(f".{path.stem}-{os.getpid()}.tif")
+    date = f"{raster['time'].dt.strftime('%Y:%m:%d %H:%M:%S').item()}"  # as TIFF writes it
+    file = raster.drop_vars("time").assign_attrs(long_name=("red", "green", "blue"))
+    layout = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256, "photometric": "rgb"}
     try:
-        raster.drop_vars("time").rio.to_raster(
-            unfinished, driver="GTiff", tiled=True, blockxsize=256, blockysize=256, compress="deflate", predictor=2,
-            photometric="rgb",
-        )  # fmt: skip
+        file.rio.to_raster(unfinished, compress="deflate", predictor=2, tags={"TIFFTAG_DATETIME": date}, **layout)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
