@@ -93,10 +93,10 @@ def make_model(config: CCExpertConfig, *, seed: int) -> CCExpertForConditionalGe
 
 
 class Tutor(nn.Module):
-    """Two heads that only training sees: which kind of change lies at every token.
+    """Heads that only training sees: which kind of change lies at every token, and where the token itself lies.
 
-    One reads the change map. The other reads what the language model is given, so that the news of a change also
-    gets there.
+    One reads the change map. The others read what the language model is given, so that the news of a change, and its
+    place, also get there.
     """
 
     def __init__(self) -> None:
@@ -104,11 +104,20 @@ class Tutor(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
         self.change = nn.Linear(WIDTH, len(KINDS))
         self.images = nn.Linear(2 * WIDTH, len(KINDS))
+        self.place = nn.Linear(WIDTH, 2 * TOKENS)
 
-    def forward(self, change: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits `(B, N, kinds)` from the change map `(B, N, D)` and the image features `(B, 2, N, D)`."""
+    def forward(self, change: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the logits of kinds, from the change map and from the image features, and those of places.
+
+        Args:
+            change: `(B, N, D)`, the change map.
+            images: `(B, T=2, N, D)`, what the language model is given.
+
+        Returns:
+            Twice `(B, N, kinds)`, and `(B, T=2, N, 2, TOKENS)` for the row and the column of every token.
+        """
         both = torch.cat([images[:, 0], images[:, 1]], dim=-1)
-        return self.change(self.norm(change)), self.images(both)
+        return self.change(self.norm(change)), self.images(both), self.place(images).unflatten(-1, (2, TOKENS))
 
 
 def _captions() -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from mini_data import load
+from mini_data import TOKENS, load
 from mini_model import Tutor
 from torch import distributed as dist
 from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
@@ -177,7 +177,7 @@ def losses(
     target = (kinds / 0.08).clamp(max=1)  # a twelfth of a token is enough to be seen
     flags = torch.tensor([float(bool(facts)) for facts in batch.facts])
     weigh = torch.tensor(4.0)
-    by_change, by_images = tutor(features.change_features, features.image_features)
+    by_change, by_images, by_place = tutor(features.change_features, features.image_features)
     parts = {
         "flag": F.binary_cross_entropy_with_logits(features.change_logits.float(), flags),
         "token": 2
@@ -185,6 +185,7 @@ def losses(
             features.change_token_logits.float(), target.amax(dim=-1), pos_weight=weigh
         ),
         "kind": 5 * F.binary_cross_entropy_with_logits(by_change.float(), target, pos_weight=weigh),
+        "place": 0.5 * F.cross_entropy(by_place.float().flatten(0, -2), _places(by_place)),
         "told": 5 * F.binary_cross_entropy_with_logits(by_images.float(), target, pos_weight=weigh),
     }
     if speak:
@@ -195,13 +196,35 @@ def losses(
         text = processor(captions=captions, prompt=processor.prompt)
         answers = text["labels"]
         answers[:, : len(processor.prompt_ids())] = -100
-        parts["words"] = model(
+        logits = model(
             input_ids=text["input_ids"],
             attention_mask=text["attention_mask"],
             image_features=features.image_features[rows],
-            labels=answers,
-        ).loss.float()
+        ).logits
+        parts["words"] = _word_loss(logits, answers, weights=_word_weights(processor, logits.shape[-1]))
     return parts
+
+
+def _places(like: torch.Tensor) -> torch.Tensor:
+    """Return row and column of every image token, flat, for logits `(B, 2, N, 2, TOKENS)`."""
+    index = torch.arange(TOKENS * TOKENS)
+    place = torch.stack([index // TOKENS, index % TOKENS], dim=-1)
+    return place.expand(*like.shape[:2], -1, -1).flatten()
+
+
+def _word_weights(processor: CCExpertProcessor, vocabulary: int) -> torch.Tensor:
+    """Return the weight of every token: the words for a place are the hardest to learn, and few."""
+    weights = torch.ones(vocabulary)
+    for word in ["upper", "lower", "left", "right", "top", "bottom", "center", "across"]:
+        first, *rest = processor.tokenizer.encode(f" {word}", add_special_tokens=False)
+        if not rest:
+            weights[first] = 3.0
+    return weights
+
+
+def _word_loss(logits: torch.Tensor, labels: torch.Tensor, *, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted cross-entropy of the next words."""
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), weight=weights)
 
 
 def train(
