@@ -179,11 +179,6 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
         self.post_init()
 
-    def get_output_embeddings(self) -> nn.Module:
-        """Return the language modelling head."""
-        head: nn.Module = self.lm_head
-        return head
-
     def get_image_features(self, pixel_values: Tensor) -> CCExpertImageFeatures:
         """Encode pairs `(B, T=2, C, H, W)`; see `CCExpertModel.get_image_features`."""
         features: CCExpertImageFeatures = self.model.get_image_features(pixel_values)

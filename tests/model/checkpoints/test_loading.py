@@ -291,6 +291,22 @@ def test_models_that_geocc_does_not_build_are_refused(tmp_path, change, message)
         load(foreign.write(tmp_path, config=config, state=foreign.reference_state(foreign.model())))
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("vision_config", {"model_type": "clip_vision_model"}, "'clip_vision_model' with 'qwen2'"),
+        ("text_config", {"model_type": "llama"}, "'siglip_vision_model' with 'llama'"),
+        (None, {"vision_feature_layer": [1, 2]}, r"vision_feature_layer is \[1, 2\]"),
+    ],
+)
+def test_bases_of_other_parts_are_refused(tmp_path, part, change, message):
+    config = foreign.transformers_config(tie=True)
+    (config if part is None else config[part]).update(change)
+    state = foreign.transformers_state(foreign.model(), foreign.OLD_TRANSFORMERS_NAMES)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(foreign.write(tmp_path, config=config, state=state))
+
+
 def test_another_kind_of_model_is_refused_by_its_type(tmp_path):
     with pytest.raises(CheckpointError, match="of type 'bert'"):
         load(foreign.write(tmp_path, config={"model_type": "bert"}, state={"x": torch.zeros(1)}))
