@@ -220,7 +220,7 @@ def _entries() -> tuple[ModelEntry, ...]:
             sha256=_shipped("geocc-mini"),
             weights_licence="Apache-2.0",
             data_licence="Apache-2.0 (synthetic, made by geocc.data.synthetic)",
-            training_gsd="synthetic scenes; see its model card for the pixel size",
+            training_gsd="0.4 to 0.6 m, synthetic scenes",
             input_size=128,
             note="The default. Trained on synthetic scenes alone: expect little on real imagery.",
         ),
