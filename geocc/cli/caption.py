@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -106,9 +106,9 @@ def _draw(layer: gpd.GeoDataFrame, pair: ScenePair, *, report: Path | None, figu
     from geocc import views
 
     if report is not None:
-        views.report(layer, pair, report)
+        views.report(layer, pair, path=report)
     if figure is not None:
-        views.figure(layer, pair, figure)
+        views.figure(layer, pair, path=figure)
 
 
 def summarise(layer: gpd.GeoDataFrame) -> str:
@@ -137,9 +137,9 @@ def _parse_scale(text: str) -> str | tuple[float, float]:
     return low, high
 
 
-def _parse_batch_size(text: str) -> int | str:
+def _parse_batch_size(text: str) -> int | Literal["auto"]:
     if text == "auto":
-        return text
+        return "auto"
     if not text.isdecimal():
         raise InputError(f"--batch-size is {text!r}; expected 'auto' or a number of tiles, such as 16.")
     return int(text)

@@ -34,8 +34,8 @@ def demo(
     output = folder / "changes.gpkg"
     layer = caption_changes(t1, t2, output=output, progress=sys.stderr.isatty())
     pair = open_pair(t1, t2)
-    views.figure(layer, pair, folder / "changes.png")
-    views.report(layer, pair, folder / "report.html")
+    views.figure(layer, pair, path=folder / "changes.png")
+    views.report(layer, pair, path=folder / "report.html")
     typer.echo(f"{summarise(layer)}\n")
     _show_some(layer)
     typer.echo(

@@ -43,7 +43,7 @@ def initial_batch_size(bytes_per_pair: int, bytes_free: int) -> int:
         A power of two from 1 to 32 whose working memory stays within 60 percent of what is free.
     """
     fitting = int(0.6 * bytes_free) // max(bytes_per_pair, 1)
-    return 2 ** int(math.log2(min(max(fitting, 1), LARGEST_AUTO_BATCH)))
+    return 1 << int(math.log2(min(max(fitting, 1), LARGEST_AUTO_BATCH)))
 
 
 class BatchRunner:

@@ -151,7 +151,7 @@ class CCExpertCaptioner:
         levels = len(config.feature_levels)
         tower = 2 * (vision.intermediate_size + (8 + levels) * vision.hidden_size)
         difference = levels * (config.difference_mlp_dim + 24 * vision.hidden_size)
-        return width * ((cache + prefill) * tokens + (tower + difference) * config.tokens_per_image)
+        return int(width * ((cache + prefill) * tokens + (tower + difference) * config.tokens_per_image))
 
     def bytes_free(self) -> int:
         """Return the memory free on the model's device."""

@@ -121,7 +121,7 @@ class EndpointCaptioner:
             {"type": "image_url", "image_url": {"url": _data_url(image)}} for image in pair
         ]
         content.append({"type": "text", "text": self._prompt})
-        body = {
+        body: dict[str, Any] = {
             "model": self._model,
             "messages": [{"role": "user", "content": content}],
             "max_tokens": self._max_new_tokens,

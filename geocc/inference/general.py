@@ -90,7 +90,7 @@ class TransformersCaptioner:
         target = choose_device(device)
         where: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only}
         try:
-            loaded = AutoModelForImageTextToText.from_pretrained(
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 model, dtype=choose_dtype(dtype, target), use_safetensors=True, **where
             )
             processor = AutoProcessor.from_pretrained(model, **where)

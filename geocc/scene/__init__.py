@@ -1,12 +1,10 @@
-"""The scene: two georeferenced rasters opened, checked, aligned, scaled, planned into tiles and read window by window.
-
-Members are imported when they are first used: the TorchGeo bridge needs torch, the rest does not.
-"""
+"""The scene: two georeferenced rasters opened, checked, aligned, scaled, planned into tiles and read window by window."""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from geocc.scene.dataset import ScenePairDataset
@@ -30,25 +28,16 @@ __all__ = [
     "window_polygons",
 ]
 
-_HOME = {
-    "FullCoverGridSampler": "sampler",
-    "PixelWindow": "window",
-    "ScenePair": "pair",
-    "ScenePairDataset": "dataset",
-    "Stretch": "scaling",
-    "Tile": "window",
-    "TilePlan": "plan",
-    "open_pair": "pair",
-    "plan_tiles": "plan",
-    "window_polygons": "footprints",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# The TorchGeo bridge needs torch, the rest does not: each name is imported when it is first used.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "dataset": ["ScenePairDataset"],
+        "footprints": ["window_polygons"],
+        "pair": ["ScenePair", "open_pair"],
+        "plan": ["TilePlan", "plan_tiles"],
+        "sampler": ["FullCoverGridSampler"],
+        "scaling": ["Stretch"],
+        "window": ["PixelWindow", "Tile"],
+    },
+)

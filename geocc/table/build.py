@@ -46,7 +46,7 @@ class PlanLike(Protocol):
         ...
 
     @property
-    def tile_ids(self) -> Sequence[str]:
+    def tile_ids(self) -> Sequence[str] | NDArray[np.str_]:
         """N names, no two alike."""
         ...
 
@@ -105,7 +105,7 @@ def build_layer(
     return layer
 
 
-def _in_plan_order(tile_ids: Sequence[str], results: Iterable[TileResult]) -> list[TileResult]:
+def _in_plan_order(tile_ids: Sequence[str] | NDArray[np.str_], results: Iterable[TileResult]) -> list[TileResult]:
     results = list(results)
     planned = Counter(tile_ids)
     counted = Counter(result.tile_id for result in results)

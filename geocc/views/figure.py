@@ -51,8 +51,8 @@ _COLUMN = (_WIDTH - 2 * _MARGIN - _COLUMN_GAP) / 2
 def figure(
     gdf: gpd.GeoDataFrame,
     pair: PairLike,
-    path: str | os.PathLike[str] | None = None,
     *,
+    path: str | os.PathLike[str] | None = None,
     top: int = 6,
     title: str = "What changed",
     max_size_px: int = 1024,

@@ -35,8 +35,8 @@ _DOT = " \N{MIDDLE DOT} "
 def report(
     gdf: gpd.GeoDataFrame,
     pair: PairLike,
-    path: str | os.PathLike[str],
     *,
+    path: str | os.PathLike[str],
     title: str = "What changed",
     max_size_px: int = 1600,
 ) -> Path:

@@ -39,7 +39,7 @@ def test_three_maps_and_the_captions(changes, pair):
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_it_is_written_whole(changes, pair, tmp_path, suffix):
-    figure(changes, pair, tmp_path / f"map.{suffix}", dpi=60)
+    figure(changes, pair, path=tmp_path / f"map.{suffix}", dpi=60)
     assert [path.name for path in tmp_path.iterdir()] == [f"map.{suffix}"]
     assert (tmp_path / f"map.{suffix}").stat().st_size > 5000
 
@@ -49,18 +49,18 @@ def test_it_is_written_whole(changes, pair, tmp_path, suffix):
 )
 def test_captions_are_drawn_letter_by_letter(pair, tmp_path, caption):
     if caption in PAYLOADS[::9] or caption not in PAYLOADS:
-        drawn = figure(make_changes(pair.geobox, captions=[caption]), pair, tmp_path / "map.png", top=1, dpi=50)
+        drawn = figure(make_changes(pair.geobox, captions=[caption]), pair, path=tmp_path / "map.png", top=1, dpi=50)
         shown = "".join("".join(texts_of(drawn)).split())
         assert "".join(drawable(clean_caption(caption)).split()) in shown
 
 
 def test_a_user_who_sets_tex_gets_no_tex(changes, pair, tmp_path):
     with mpl.rc_context({"text.usetex": True, "font.family": "serif"}):
-        figure(changes, pair, tmp_path / "map.png", dpi=50)
+        figure(changes, pair, path=tmp_path / "map.png", dpi=50)
 
 
 def test_characters_beyond_the_font_become_squares_without_a_warning(pair, tmp_path):
-    drawn = figure(make_changes(pair.geobox, captions=["a 道路 🌳 дорога"]), pair, tmp_path / "map.png", dpi=50)
+    drawn = figure(make_changes(pair.geobox, captions=["a 道路 🌳 дорога"]), pair, path=tmp_path / "map.png", dpi=50)
     assert "a □□ □ дорога" in texts_of(drawn)
 
 
@@ -112,7 +112,7 @@ def test_a_rotated_grid_and_another_crs():
 
 
 def test_the_first_map_shows_the_first_date(changes, pair, tmp_path):
-    figure(changes, pair, tmp_path / "map.png", dpi=100)
+    figure(changes, pair, path=tmp_path / "map.png", dpi=100)
     picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB")).astype(int)
     height, width, _ = picture.shape
     for column, blue in ((0.17, 50), (0.5, 150)):
@@ -127,10 +127,10 @@ def test_nothing_to_list(changes, pair):
 
 def test_what_cannot_be_written_leaves_what_was_there(changes, pair, tmp_path):
     with pytest.raises(WriteError, match="there is no folder"):
-        figure(changes, pair, tmp_path / "missing" / "map.png")
+        figure(changes, pair, path=tmp_path / "missing" / "map.png")
     (tmp_path / "map.xyz").write_text("before")
     with pytest.raises(WriteError, match="what was there is as it was"):
-        figure(changes, pair, tmp_path / "map.xyz")
+        figure(changes, pair, path=tmp_path / "map.xyz")
     assert (tmp_path / "map.xyz").read_text() == "before"
 
 

@@ -53,7 +53,7 @@ class Outline(HTMLParser):
 def page_of(tmp_path, captions, **kwargs):
     pair = Pair(make_geobox(1, len(captions)))
     layer = make_changes(pair.geobox, size=1, captions=captions)
-    return report(layer, pair, tmp_path / "report.html", **kwargs).read_text(encoding="utf-8")
+    return report(layer, pair, path=tmp_path / "report.html", **kwargs).read_text(encoding="utf-8")
 
 
 def test_payloads_change_no_element_and_are_read_as_they_are(tmp_path):
@@ -73,7 +73,9 @@ def test_payloads_in_metadata_title_and_errors(tmp_path, payload):
         layer = make_layer(plan, metadata={"model": {"id": text}, "note": text})
         layer.loc[layer.status == "failed", "error"] = clean_caption(text)
         layer["tile_id"] = [f"{index}{clean_caption(text)}" for index in range(4)]
-        pages.append(Outline(report(layer, pair, tmp_path / "r.html", title=clean_caption(text)).read_text("utf-8")))
+        pages.append(
+            Outline(report(layer, pair, path=tmp_path / "r.html", title=clean_caption(text)).read_text("utf-8"))
+        )
     assert pages[0].elements == pages[1].elements
     assert clean_caption(payload) in pages[1].captions
 
@@ -93,7 +95,7 @@ def test_the_policy_lets_only_our_script_run_and_nothing_be_fetched(tmp_path):
 
 def test_counts_dates_and_metadata_are_told(tmp_path):
     plan = make_plan(4, 4)
-    page = report(make_layer(plan), Pair(plan.geobox), tmp_path / "report.html").read_text(encoding="utf-8")
+    page = report(make_layer(plan), Pair(plan.geobox), path=tmp_path / "report.html").read_text(encoding="utf-8")
     for text in (
         "2009-07-15",
         "2020-06-30 17:04",
@@ -122,20 +124,20 @@ def test_the_most_probable_change_is_listed_first(tmp_path):
 def test_scenes_of_any_shape(tmp_path, height, width, size, changed):
     pair = Pair(make_geobox(height, width, affine=Affine(1.6, 1.2, 500_000, 1.2, -1.6, 4_000_000)))
     layer = make_changes(pair.geobox, size=size, changed=changed)
-    page = report(layer, pair, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = report(layer, pair, path=tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("No tile changed." in page) is not changed
 
 
 def test_what_cannot_be_written_is_said(changes, pair, tmp_path, monkeypatch):
     with pytest.raises(WriteError, match="there is no folder"):
-        report(changes, pair, tmp_path / "missing" / "report.html")
+        report(changes, pair, path=tmp_path / "missing" / "report.html")
     with pytest.raises(InputError):
-        report(None, pair, tmp_path / "report.html")
-    report(changes, pair, tmp_path / "report.html")
+        report(None, pair, path=tmp_path / "report.html")
+    report(changes, pair, path=tmp_path / "report.html")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     before = (tmp_path / "report.html").read_bytes()
     with pytest.raises(WriteError, match="what was there is as it was"):
-        report(changes, pair, tmp_path / "report.html", title="Another")
+        report(changes, pair, path=tmp_path / "report.html", title="Another")
     assert (tmp_path / "report.html").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
