@@ -51,8 +51,10 @@ or other restricted image or caption was used.
 ## Training
 
 {steps} steps of 64 pairs with `scripts/build_mini.py` on two CPU cores in bfloat16, {hours}. Loss: cross-entropy on the
-words, binary cross-entropy on the change flag and on every token of the change map, and two auxiliary heads, thrown away
-afterwards, that name the kind of change at every token.
+words, binary cross-entropy on the change flag and on every token of the change map, and auxiliary heads, thrown away
+afterwards, that name the kind of change at every token and the place of the token. Of the weights shipped here, the head
+for places and the heavier weight of place words took part from step 600 on, and most tiles were painted by an earlier
+commit of the renderer, which differs in its noise; the script in the repository has both from the start.
 
 ## Evaluation
 

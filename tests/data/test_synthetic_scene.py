@@ -1,5 +1,8 @@
 """Scenes: deterministic, true to their masks, and rightly placed on the globe."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio
@@ -170,3 +173,12 @@ def test_things_keep_their_size_on_the_ground():
         ]
         areas[gsd_m] = np.median(sizes)
     assert areas[0.5] == pytest.approx(areas[1.0], rel=0.5)
+
+
+def test_a_scene_without_georeference_needs_neither_torch_nor_gdal():
+    code = (
+        "import sys; from geocc.data.synthetic import make_scene; make_scene(0, size_px=64); "
+        "print({'torch', 'rasterio', 'geopandas', 'xarray'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
