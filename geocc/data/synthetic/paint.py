@@ -121,7 +121,8 @@ def _add_canopy_shadow(image: Image, draft: Draft, cover: NDArray[np.uint8], con
         return
     dx, dy = conditions.shadow(_TREE_HEIGHT_M, draft.frame.gsd_m)
     shaded = np.zeros_like(woods)
-    for part in (0.2, 0.4, 0.6, 0.8, 1.0):
+    steps = max(int(np.ceil(np.hypot(dx, dy) / 3)), 1)
+    for part in np.arange(1, steps + 1) / steps:
         shaded |= _moved(woods, dx=round(dx * part), dy=round(dy * part))
     image *= np.where(shaded & ~woods, np.float32(_SHADE), np.float32(1))
 
