@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from geocc.cli import options
 from geocc.cli.app import app
+
+if TYPE_CHECKING:
+    from geocc.evaluation.scorers import Metric
 
 __all__ = ["evaluate"]
 
@@ -44,7 +47,6 @@ def evaluate(
 ) -> None:
     """Score predicted captions as the published tables do, and show what S*m hides."""
     from geocc import evaluation
-    from geocc.evaluation.scorers import Metric
 
     for path in (output, samples):
         options.check_parent(path)

@@ -137,18 +137,20 @@ class Meteor:
         if not answers[-1]:
             subject = line.rsplit(" ||| ", 1)[-1]
             raise self._failure(
-                f"ended, or did not answer within {_REPLY_TIMEOUT:g} s, on {subject[:80]!r} ({len(subject.split())} words)"
+                f"ended, or did not answer in time, on the caption {subject[:80]!r} ({len(subject.split())} words)"
             )
         return [answer.strip() for answer in answers]
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
+            command = ["-Xmx2G", "-XX:+UseSerialGC", "-jar", str(_jar()), *_ARGUMENTS]
             self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-            self._process = start_java(
-                ["-Xmx2G", "-XX:+UseSerialGC", "-jar", str(_jar()), *_ARGUMENTS],
-                stderr=self._complaints,
-            )
+            try:
+                self._process = start_java(command, stderr=self._complaints)
+            except EvaluationError:
+                self.close()
+                raise
             with self._deadline(self._process, _START_TIMEOUT):
                 self._exchange(self._process, _score_line("a", ["a"]), 1)
         return self._process

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-__all__ = ["read_predictions", "read_references"]
+__all__ = ["json_lines", "read_predictions", "read_references"]
 
 
 def read_predictions(path: str | os.PathLike[str]) -> list[Prediction]:
@@ -32,7 +32,7 @@ def read_predictions(path: str | os.PathLike[str]) -> list[Prediction]:
         ReadError: The file cannot be read.
         InputError: A line is not such a record; the message names the line.
     """
-    predictions = [parse_prediction(record, at=at) for at, record in _json_lines(Path(path))]
+    predictions = [parse_prediction(record, at=at) for at, record in json_lines(Path(path))]
     if not predictions:
         raise InputError(f"{path} holds no prediction; expected JSON lines with uid, pred and change_caption.")
     return predictions
@@ -53,7 +53,7 @@ def read_references(path: str | os.PathLike[str]) -> list[Reference]:
     """
     source = Path(path)
     if source.suffix.lower() in {".jsonl", ".txt"}:
-        references = [parse_reference(record, at=at) for at, record in _json_lines(source)]
+        references = [parse_reference(record, at=at) for at, record in json_lines(source)]
     else:
         content = _json(source)
         if isinstance(content, dict) and isinstance(content.get("images"), list):
@@ -69,7 +69,13 @@ def read_references(path: str | os.PathLike[str]) -> list[Reference]:
     return references
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON lines file, each with where it stands: "predictions.jsonl, line 3".
+
+    Raises:
+        ReadError: The file cannot be read.
+        InputError: A line is not UTF-8 or not JSON.
+    """
     try:
         # Bytes, so that only a line feed ends a line: captions may hold the other line separators of Unicode.
         with path.open("rb") as file:

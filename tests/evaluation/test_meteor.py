@@ -162,8 +162,8 @@ def fake_java(script, monkeypatch):
     ("script", "said"),
     [
         ("echo no memory for you >&2", "no memory for you"),
-        ("echo Error: specify hypothesis; cat", "Error: specify hypothesis"),
-        ("exec sleep 60", "did not answer within 0.5 s, on 'a'"),
+        ("while read line; do echo Error: specify; done", "Error: specify"),
+        ("exec sleep 60", "did not answer in time, on the caption 'a'"),
     ],
 )
 def test_a_process_that_fails_is_an_error_and_never_a_hang(script, said, monkeypatch):
