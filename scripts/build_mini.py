@@ -163,7 +163,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder that the model is written to")
     parser.add_argument("--shards", type=int, default=95, help="shards of 50 scenes, about 190 tiles each")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=1300, help="batches of 64 pairs")
+    parser.add_argument("--steps", type=int, default=1500, help="batches of 64 pairs")
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--every", type=int, default=100, help="steps between two checkpoints")
     parser.add_argument("--hours", default="in about an hour", help="how long that took, in words, for the card")

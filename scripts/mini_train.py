@@ -190,8 +190,7 @@ def losses(
     }
     if speak:
         # An unchanged pair teaches one sentence: a few of them are enough. The changed come first in a batch.
-        eighth = len(flags) // 8
-        rows = slice(eighth, 5 * eighth)
+        rows = slice(0, 5 * len(flags) // 8)
         captions = [write_caption(facts, rng, plain=PLAIN) for facts in batch.facts[rows]]
         text = processor(captions=captions, prompt=processor.prompt)
         answers = text["labels"]
