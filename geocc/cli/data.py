@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -79,3 +79,32 @@ def prepare(
         typer.echo(f"Left out for damage: {len(records.left_out):,}", err=True)
         for what in records.left_out[:20]:
             typer.echo(f"  {what}", err=True)
+
+
+@data.command()
+def caption(
+    records: Annotated[Path, typer.Argument(help="File of records with masks or labels.", metavar="IN")],
+    output: Annotated[Path, typer.Argument(help="File of records to write: .json or .jsonl.", metavar="OUT")],
+    *,
+    count: Annotated[int, typer.Option(help="Captions per pair.", min=1)] = 5,
+    style: Annotated[str, typer.Option(help="'plain', or 'levir' for words and lengths like LEVIR-CC's.")] = "plain",
+    mode: Annotated[
+        str, typer.Option(help="'views' tells other facts each time, 'expressions' the same in other words.")
+    ] = "views",
+    seed: Annotated[int, typer.Option(help="Another seed, other words.", min=0)] = 0,
+) -> None:
+    """Write captions for pairs that have none, from their change masks or class labels; others are kept as they are."""
+    from geocc.cli.options import check_parent
+    from geocc.data.masks.records import caption_records
+    from geocc.data.records import read_records, write_records
+
+    check_parent(output)
+    captioned = caption_records(
+        read_records(records),
+        count=count,
+        style=cast("Literal['plain', 'levir']", style),
+        mode=cast("Literal['views', 'expressions']", mode),
+        seed=seed,
+    )
+    number = write_records(output, captioned)
+    typer.echo(f"{number:,} records. Written to {output}.")

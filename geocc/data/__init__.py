@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc.data import readers, synthetic
+    from geocc.data import masks, readers, synthetic
     from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
     from geocc.data.records import Record, read_records, write_records
@@ -21,6 +21,7 @@ __all__ = [
     "Sample",
     "Samples",
     "describe",
+    "masks",
     "read_records",
     "readers",
     "shipped_mixtures",
@@ -31,7 +32,7 @@ __all__ = [
 # Each name is imported when it is first used: some need pydantic, torch or GDAL.
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["readers", "synthetic"],
+    submodules=["masks", "readers", "synthetic"],
     submod_attrs={
         "describe": ["Description", "describe"],
         "mixture": ["Entry", "Mixture", "shipped_mixtures"],

@@ -1,0 +1,28 @@
+"""Captions written from change masks: what the mask shows, in several wordings and from several sides."""
+
+from __future__ import annotations
+
+from geocc.data.masks.facts import Fact, View, find_facts
+from geocc.data.masks.mask import ChangeMask, classes_by_colour
+from geocc.data.masks.records import caption_records
+from geocc.data.masks.vocabulary import BINARY, LEVIR_MCI, SECOND, SECOND_COLOURS, WORLDCOVER, LandClass, Vocabulary
+from geocc.data.masks.writer import Mode, Style, write_captions
+
+__all__ = [
+    "BINARY",
+    "LEVIR_MCI",
+    "SECOND",
+    "SECOND_COLOURS",
+    "WORLDCOVER",
+    "ChangeMask",
+    "Fact",
+    "LandClass",
+    "Mode",
+    "Style",
+    "View",
+    "Vocabulary",
+    "caption_records",
+    "classes_by_colour",
+    "find_facts",
+    "write_captions",
+]
