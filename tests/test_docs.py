@@ -26,6 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROO
 LEFT_OUT = (
     "python3 -m venv",  # sets up this very environment
     "geocc convert",  # needs the authors' weights; tests/model converts a checkpoint of their layout
+    "geocc benchmark levir-cc",  # needs LEVIR-CC's images
     'model="ccexpert-0.5b")',
     "--model ccexpert-0.5b",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import torch
@@ -32,9 +33,10 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = re.split(r"[.\n]\s", str(error), maxsplit=1)[0]  # torch goes on for pages
         present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         raise InputError(
-            f"device is {str(device)!r}, which cannot be used here ({error}); this machine has "
+            f"device is {str(device)!r}, which cannot be used here ({reason}); this machine has "
             f"{'cpu' if present is None else f'cpu and {present}'}. Leave device out to take the fastest."
         ) from error
     return chosen

@@ -138,3 +138,14 @@ def test_a_prompt_needs_two_slots():
 def test_captions_need_room():
     with pytest.raises(InputError, match="max_new_tokens is 0"):
         CCExpertCaptioner(*tiny_ccexpert.make(), max_new_tokens=0)
+
+
+def test_a_folder_is_a_captioner(tmp_path, batch):
+    model, processor = tiny_ccexpert.make()
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    loaded = CCExpertCaptioner.from_pretrained(tmp_path, device="cpu", dtype="float32", max_new_tokens=4)
+    expected = CCExpertCaptioner(model, processor, max_new_tokens=4)
+    assert loaded.caption(batch) == expected.caption(batch)
+    assert loaded.input_size == 32
+    assert loaded.bytes_free() > loaded.bytes_per_pair > 0

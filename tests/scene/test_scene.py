@@ -28,7 +28,7 @@ def test_every_public_name_is_there_and_sorted():
     for name in geocc.scene.__all__:
         assert getattr(geocc.scene, name).__name__ == name
         assert name in dir(geocc.scene)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="attribute nothing"):
         _ = geocc.scene.nothing
 
 
