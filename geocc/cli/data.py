@@ -108,3 +108,37 @@ def caption(
     )
     number = write_records(output, captioned)
     typer.echo(f"{number:,} records. Written to {output}.")
+
+
+@data.command()
+def duplicates(
+    mixture: MixtureFile,
+    *,
+    root: Root = None,
+    most_bits: Annotated[int, typer.Option(help="Most of 128 bits that may differ.", min=0, max=15)] = 10,
+) -> None:
+    """Find pairs of different splits that look alike, by the perceptual hash of their images."""
+    from itertools import chain
+
+    from geocc.data.mixture import Mixture
+    from geocc.data.near_duplicates import find_near_duplicates
+    from geocc.data.records import read_records
+
+    paths = dict.fromkeys(entry.json_path for entry in Mixture.from_yaml(mixture, root=root).entries)
+    found = find_near_duplicates(chain.from_iterable(map(read_records, paths)), most_bits=most_bits)
+    for one in found:
+        typer.echo(f"{one.bits:3d} bits  {one.first[1]} ({one.first[0]})  {one.second[1]} ({one.second[0]})")
+    typer.echo(f"{len(found):,} near-duplicates across splits.")
+
+
+@data.command()
+def unpack(
+    archive: Annotated[Path, typer.Argument(help="ZIP or TAR file of a data set.", metavar="ARCHIVE")],
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist.", metavar="FOLDER")],
+) -> None:
+    """Unpack an archive that is not to be trusted: no links, no way out of the folder, no bombs."""
+    from geocc.cli.options import check_parent
+    from geocc.data.archives import extract_archive
+
+    check_parent(folder)
+    typer.echo(f"{len(extract_archive(archive, folder)):,} files. Unpacked to {folder}.")

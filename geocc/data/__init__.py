@@ -8,19 +8,25 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from geocc.data import masks, readers, synthetic
+    from geocc.data.archives import Limits, extract_archive
     from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
+    from geocc.data.near_duplicates import NearDuplicate, find_near_duplicates
     from geocc.data.records import Record, read_records, write_records
     from geocc.data.samples import Sample, Samples
 
 __all__ = [
     "Description",
     "Entry",
+    "Limits",
     "Mixture",
+    "NearDuplicate",
     "Record",
     "Sample",
     "Samples",
     "describe",
+    "extract_archive",
+    "find_near_duplicates",
     "masks",
     "read_records",
     "readers",
@@ -34,8 +40,10 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=["masks", "readers", "synthetic"],
     submod_attrs={
+        "archives": ["Limits", "extract_archive"],
         "describe": ["Description", "describe"],
         "mixture": ["Entry", "Mixture", "shipped_mixtures"],
+        "near_duplicates": ["NearDuplicate", "find_near_duplicates"],
         "records": ["Record", "read_records", "write_records"],
         "samples": ["Sample", "Samples"],
     },

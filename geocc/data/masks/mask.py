@@ -47,7 +47,7 @@ class ChangeMask:
         Raises:
             InputError: It has another shape.
         """
-        changed = _plane(mask if mask.ndim == 2 else mask.any(axis=-1)) != 0
+        changed: NDArray[np.bool_] = _plane(mask if mask.ndim < 3 else np.asarray(mask.any(axis=-1))) != 0
         unknown = np.zeros(changed.shape, dtype=np.int64)
         return cls(changed, unknown, unknown, BINARY)
 
