@@ -79,7 +79,7 @@ def start_java(arguments: list[str], *, stderr: IO[bytes]) -> subprocess.Popen[b
     """
     # English numbers and UTF-8, whatever the user's locale: METEOR reads "0.5" with the default of its surroundings.
     command = [str(find_java()), "-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", *arguments]
-    if sys.platform == "linux":
+    if sys.platform == "linux" and sys.executable:
         command = [sys.executable, "-I", "-S", "-c", _TIED_LAUNCH, str(os.getpid()), *command]
     return _Keeper(command, stderr).process()
 

@@ -97,7 +97,7 @@ def parse_prediction(record: object, *, at: str) -> Prediction:
     if not isinstance(caption := values.get("pred"), str):
         raise InputError(f"{at}: pred of {uid!r} is {_show(caption)}; expected the caption as a text ('' for none).")
     reference = parse_reference(values, at=at) if "change_caption" in values else None
-    return Prediction(uid, caption, reference, _probability(values.get("change_probability"), uid, at))
+    return Prediction(uid, _text(caption), reference, _probability(values.get("change_probability"), uid, at))
 
 
 def parse_reference(record: object, *, at: str) -> Reference:
@@ -126,7 +126,7 @@ def parse_reference(record: object, *, at: str) -> Reference:
     flag = values.get("change_flag")
     if flag is not None and (not isinstance(flag, int) or flag not in {0, 1}):
         raise InputError(f"{at}: change_flag of {uid!r} is {_show(flag)}; expected 0, 1, or no such key.")
-    return Reference(uid, tuple(captions), None if flag is None else bool(flag))
+    return Reference(uid, tuple(map(_text, captions)), None if flag is None else bool(flag))
 
 
 def _mapping(record: object, at: str) -> Mapping[Any, Any]:
@@ -139,7 +139,7 @@ def _uid(values: Mapping[Any, Any], at: str) -> str:
     uid = values.get("uid")
     if isinstance(uid, bool) or not isinstance(uid, str | int) or uid == "":
         raise InputError(f"{at}: uid is {_show(uid)}; expected the name of the pair, such as 'test_000004'.")
-    text = str(uid)
+    text = _text(str(uid))
     # A result file names the pair, a caption file the image.
     for suffix in _IMAGE_SUFFIXES:
         text = text.removesuffix(suffix)
@@ -152,6 +152,11 @@ def _probability(value: Any, uid: str, at: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isnan(value) or 0 <= value <= 1):
         raise InputError(f"{at}: change_probability of {uid!r} is {_show(value)}; expected 0 to 1, or null.")
     return float(value)
+
+
+def _text(text: str) -> str:
+    # JSON can hold half of a surrogate pair, which neither files nor tables of texts can: it becomes a question mark.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _show(value: object) -> str:
