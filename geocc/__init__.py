@@ -10,7 +10,6 @@ Examples:
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import lazy_loader
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from geocc.table import read_layer, write_layer
     from geocc.views import explore, figure, report
 
-__version__ = metadata.version("geocc")
+__version__ = "0.1.0"
 
 __all__ = [
     "CCExpertCaptioner",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
+from geocc import __version__
+
 __all__ = ["PACKAGES", "versions"]
 
 #: Packages whose version can change a caption, a footprint or a file.
 PACKAGES: tuple[str, ...] = (
-    "geocc",
     "torch",
     "transformers",
     "torchgeo",
@@ -25,7 +26,7 @@ PACKAGES: tuple[str, ...] = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that matter, without importing them."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "geocc": __version__}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

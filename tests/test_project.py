@@ -96,6 +96,6 @@ def test_the_ci_runs_the_command_of_the_readme():
     assert "<!-- test command -->" in (ROOT / ".ci/run").read_text()
 
 
-def test_the_version_stands_once():
-    assert f'version = "{geocc.__version__}"' in (ROOT / "pyproject.toml").read_text()
-    assert f"version: {geocc.__version__}" in (ROOT / "CITATION.cff").read_text()
+def test_the_version_is_the_same_everywhere():
+    assert f"version: {geocc.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {geocc.__version__} " in (ROOT / "CHANGELOG.md").read_text()
