@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def register_commands() -> None:
     """Import the modules of the commands: each registers its own on `app`."""
-    from geocc.cli import benchmark, caption, data, demo, evaluate, info, models, plan  # noqa: F401 - each registers its own
+    from geocc.cli import benchmark, caption, data, demo, evaluate, info, models, plan, train  # noqa: F401 - each registers its commands on `app`
 
 
 def main() -> NoReturn:

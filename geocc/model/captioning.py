@@ -52,7 +52,8 @@ def load_captioning_checkpoint(
     """Load a model to caption with.
 
     Args:
-        name: A name of `list_models`, a folder in any layout that `load_checkpoint` reads, or a hub id.
+        name: A name of `list_models`, a folder in any layout that `load_checkpoint` reads, a folder of an adapter that
+            `geocc train` wrote, or a hub id.
         revision: Branch, tag or commit on the hub.
         local_files_only: Do not use the network.
         dtype: Dtype of the model; as stored when left out.
@@ -64,6 +65,10 @@ def load_captioning_checkpoint(
         UnsafeCheckpointError: If loading them would run code that came with them.
     """
     source = resolve_model(name, revision=revision, local_files_only=local_files_only)
+    if (source.path / "adapter_config.json").is_file():
+        from geocc.training.adapters import load_adapter
+
+        return load_adapter(source.path, dtype=dtype, device=device)
     model, processor, report = load_checkpoint(source, dtype=dtype, device=device)
     if report.fresh:
         raise CheckpointError(

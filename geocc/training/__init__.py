@@ -5,44 +5,73 @@ Names are imported when they are first used, so that `import geocc.training` bri
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
+    from geocc.training.adapters import add_adapters, is_adapter, load_adapter, merge_adapter
+    from geocc.training.augmentation import Augmentation
+    from geocc.training.collator import PairCollator
+    from geocc.training.configuration import Data, Evaluation, Lora, TrainingConfig, load_config
+    from geocc.training.dataset import PairDataset
+    from geocc.training.generation import CaptionEvaluation
+    from geocc.training.grafting import graft, save_part
     from geocc.training.optimizer import parameter_groups
     from geocc.training.parts import PARTS, Part, count_parameters, part_of, set_trainable
+    from geocc.training.plan import TrainingPlan, plan_training
     from geocc.training.recipes import Stage1, Stage2, Stage3
+    from geocc.training.run import TrainingResult, latest_checkpoint, train
+    from geocc.training.trainer import CCExpertTrainer
 
 __all__ = [
     "PARTS",
+    "Augmentation",
+    "CCExpertTrainer",
+    "CaptionEvaluation",
+    "Data",
+    "Evaluation",
+    "Lora",
+    "PairCollator",
+    "PairDataset",
     "Part",
     "Stage1",
     "Stage2",
     "Stage3",
+    "TrainingConfig",
+    "TrainingPlan",
+    "TrainingResult",
+    "add_adapters",
     "count_parameters",
+    "graft",
+    "is_adapter",
+    "latest_checkpoint",
+    "load_adapter",
+    "load_config",
+    "merge_adapter",
     "parameter_groups",
     "part_of",
+    "plan_training",
+    "save_part",
     "set_trainable",
+    "train",
 ]
 
-_HOMES = {
-    "PARTS": "parts",
-    "Part": "parts",
-    "Stage1": "recipes",
-    "Stage2": "recipes",
-    "Stage3": "recipes",
-    "count_parameters": "parts",
-    "parameter_groups": "optimizer",
-    "part_of": "parts",
-    "set_trainable": "parts",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"geocc.training.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "adapters": ["add_adapters", "is_adapter", "load_adapter", "merge_adapter"],
+        "augmentation": ["Augmentation"],
+        "collator": ["PairCollator"],
+        "configuration": ["Data", "Evaluation", "Lora", "TrainingConfig", "load_config"],
+        "dataset": ["PairDataset"],
+        "generation": ["CaptionEvaluation"],
+        "grafting": ["graft", "save_part"],
+        "optimizer": ["parameter_groups"],
+        "parts": ["PARTS", "Part", "count_parameters", "part_of", "set_trainable"],
+        "plan": ["TrainingPlan", "plan_training"],
+        "recipes": ["Stage1", "Stage2", "Stage3"],
+        "run": ["TrainingResult", "latest_checkpoint", "train"],
+        "trainer": ["CCExpertTrainer"],
+    },
+)

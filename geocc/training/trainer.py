@@ -1,0 +1,193 @@
+"""CCExpert's trainer: Transformers' own, with the parts' learning rates, an exact order, and checkpoints that are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+
+from geocc.errors import TrainingError
+from geocc.training.arguments import training_arguments
+from geocc.training.collator import RECORD_IDS, PairCollator
+from geocc.training.dataset import EpochSampler
+from geocc.training.optimizer import parameter_groups
+from geocc.training.provenance import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+    from torch.utils.data import Dataset
+
+    from geocc.model import CCExpertProcessor
+    from geocc.training.configuration import TrainingConfig
+    from geocc.training.generation import CaptionEvaluation
+
+__all__ = ["CCExpertTrainer"]
+
+_PICKLED_ARGUMENTS = "training_args.bin"
+
+
+class CCExpertTrainer(Trainer):
+    """Trains a CCExpert model by a recipe.
+
+    Args:
+        model: The model, its frozen parameters marked so (`set_trainable`), or a PEFT model around it.
+        config: The run.
+        processor: The model's processor; saved with it.
+        train_dataset: A `PairDataset`.
+        evaluation: Lets the model caption and scores it; needed where `config.evaluation` is set.
+        provenance: What each checkpoint shall say of itself.
+        data_collator: Makes batches; a `PairCollator` by the recipe when left out.
+        callbacks: Further callbacks of Transformers.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        *,
+        processor: CCExpertProcessor,
+        train_dataset: Dataset[Any],
+        evaluation: CaptionEvaluation | None = None,
+        provenance: Provenance | None = None,
+        data_collator: Callable[[Any], dict[str, Any]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+    ) -> None:
+        settings: Any = model.config
+        self._config = config
+        self._evaluation = evaluation
+        self._provenance = provenance or _bare_provenance(config)
+        self._sampler: EpochSampler | None = None
+        self._seen: list[str] = []
+        recipe = config.recipe
+        super().__init__(
+            model=model,
+            # The change head scores each token as well, which no loss reads.
+            args=training_arguments(config, unused_parameters=settings.change_head),
+            data_collator=data_collator
+            or PairCollator(
+                processor,
+                padding_side=recipe.padding_side,
+                max_length=recipe.max_length,
+                change_labels=settings.change_head,
+            ),
+            train_dataset=train_dataset,
+            eval_dataset=evaluation,
+            processing_class=processor,
+            callbacks=[_Bookkeeper(self), *(callbacks or [])],
+        )
+        if recipe.loss_average == "micro_batch":
+            # Without the step's number of targets each micro batch is averaged by itself.
+            self.model_accepts_loss_kwargs = False
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """Make AdamW with a group for each learning rate."""
+        if self.optimizer is None:
+            target: Any = self.model if model is None else model
+            groups = parameter_groups(target, self._config.recipe)
+            kind, settings = self.get_optimizer_cls_and_kwargs(self.args, target)
+            self.optimizer = kind([{k: v for k, v in group.items() if k != "names"} for group in groups], **settings)
+        made: Optimizer = self.optimizer
+        return made
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """Run one micro batch forward and backward.
+
+        Raises:
+            TrainingError: Its loss is not finite; the text names its records. No weight has changed by it.
+        """
+        records: list[str] = inputs.pop(RECORD_IDS, [])
+        self._seen += records
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise self._broken(f"the loss is {loss.item()}", records)
+        return loss
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,  # noqa: ARG002  # Transformers'
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Let the model caption the evaluation records, and score it.
+
+        Args:
+            eval_dataset: Another `CaptionEvaluation` than the run's.
+            ignore_keys: Of no use here.
+            metric_key_prefix: Put before the names of the figures.
+        """
+        evaluation: Any = eval_dataset or self.eval_dataset
+        # A sharded model cannot be taken out of its wrapper.
+        model = self.model if self.is_fsdp_enabled else self.accelerator.unwrap_model(self.model)
+        figures = {f"{metric_key_prefix}_{k}": v for k, v in evaluation(model, self.accelerator).items()}
+        self.log(dict(figures))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
+        return figures
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> EpochSampler:
+        data: Any = self.train_dataset if train_dataset is None else train_dataset
+        self._sampler = EpochSampler(len(data))
+        return self._sampler
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if isinstance(norm, torch.Tensor) and not torch.isfinite(norm):
+            raise self._broken(f"the gradient's norm is {norm.item()}", self._seen)
+        return norm
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if not self.args.should_save:
+            return
+        output = self._config.output
+        folder = output / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        self._provenance.write(folder, self._config, step=self.state.global_step, epoch=self.state.epoch)
+        # Only now is the new one whole, and an old one may go.
+        rotate_checkpoints(
+            output_dir=str(output),
+            save_total_limit=self._config.keep,
+            best_model_checkpoint=self.state.best_model_checkpoint,
+            use_mtime=False,
+        )
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        # A pickle is nothing to hand on, and geocc_training.yaml says the same.
+        (Path(output_dir or self._config.output) / _PICKLED_ARGUMENTS).unlink(missing_ok=True)
+
+    def _broken(self, fault: str, records: list[str]) -> TrainingError:
+        return TrainingError(
+            f"{fault} at step {self.state.global_step + 1}, in the batch of records {', '.join(map(repr, records))}; "
+            "look at these records, lower recipe.learning_rate, or set recipe.bf16=false, and go on from the last "
+            "checkpoint with --resume."
+        )
+
+
+class _Bookkeeper(TrainerCallback):
+    """Tells the sampler which epoch comes, and forgets the records of the step before.
+
+    Accelerate tells the sampler too, but its way there is lost where a run is resumed on many devices.
+    """
+
+    def __init__(self, trainer: CCExpertTrainer) -> None:
+        self._trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002  # Transformers'
+        if self._trainer._sampler is not None:  # noqa: SLF001  # of the same module
+            self._trainer._sampler.set_epoch(int(state.epoch or 0))  # noqa: SLF001  # likewise
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002  # Transformers'
+        self._trainer._seen.clear()  # noqa: SLF001  # likewise
+
+
+def _bare_provenance(config: TrainingConfig) -> Provenance:
+    recipe = config.recipe
+    return Provenance(recipe.stage, list(recipe.train), config.model, {}, config.model_dump(mode="json"))
