@@ -5,6 +5,8 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import geocc
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "geocc").rglob("*.py"))
 PACKAGES = sorted(".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES if path.name == "__init__.py")
+#: Imported only where they are there, with a word on what is missing where they are not.
+OPTIONAL = {"bitsandbytes", "wandb", "tensorboard"}
 
 
 def run(*command):
@@ -99,3 +103,24 @@ def test_the_ci_runs_the_command_of_the_readme():
 def test_the_version_is_the_same_everywhere():
     assert f"version: {geocc.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## {geocc.__version__} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_package_that_is_imported_is_declared():
+    """A package that another one happens to bring is missing on somebody else's machine."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[ ]", requirement)[0].lower() for requirement in project["dependencies"]}
+    providers = metadata.packages_distributions()
+    imported = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            imported |= {name.split(".")[0]: path.name for name in names}
+    known = set(sys.stdlib_module_names) | {"geocc"} | OPTIONAL
+    undeclared = {
+        name: path
+        for name, path in imported.items()
+        if name not in known and not declared & {provider.lower().replace("_", "-") for provider in providers.get(name, [name])}
+    }
+    assert undeclared == {}
