@@ -80,6 +80,8 @@ def _work(rank: int, args: argparse.Namespace, meeting: Path) -> None:
     def after(step: int) -> None:
         captions = step % (2 * args.every) == 0 or step == args.steps
         _report(model, processor, validation, step=step, captions=captions)
+        if step == args.steps:
+            calibrate(model, processor, validation)
         write(model, processor, args.out)
 
     train(
@@ -93,6 +95,36 @@ def _work(rank: int, args: argparse.Namespace, meeting: Path) -> None:
         every=args.every,
     )
     dist.destroy_process_group()
+
+
+def calibrate(model: CCExpertForConditionalGeneration, processor: CCExpertProcessor, pairs: list[TilePair]) -> None:
+    """Scale and shift the change logit so that it fits validation pairs (Platt 1999); the scale and shift go into the head."""
+    truth = torch.tensor([float(pair.changed) for pair in pairs])
+    with torch.inference_mode():
+        pixels = processor.pixel_values(_inputs(pairs)).to(model.dtype)
+        logits = torch.cat([model.get_image_features(part).change_logits for part in pixels.split(32)]).float()
+    logits = logits.clone()
+    line = torch.tensor([1.0, 0.0], requires_grad=True)
+    optimiser = torch.optim.LBFGS([line], max_iter=100)
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = torch.nn.functional.binary_cross_entropy_with_logits(line[0] * logits + line[1], truth)
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    scale, shift = line.tolist()
+    print(f"calibrated: logit times {scale:.3f} plus {shift:.3f}", flush=True)
+    last = model.model.change_head.pair_2
+    with torch.no_grad():
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(shift)
+
+
+def _inputs(pairs: list[TilePair]) -> np.ndarray:
+    """Return the pairs at the size of the model's input, `(B, 2, 3, H, W)`."""
+    return np.stack([np.stack([resize(pair.t1), resize(pair.t2)]) for pair in pairs])
 
 
 def write(model: CCExpertForConditionalGeneration, processor: CCExpertProcessor, folder: Path) -> None:
@@ -116,8 +148,7 @@ def _report(
     captions: bool,
 ) -> None:
     """Print how the model does on the validation pairs."""
-    images = np.stack([np.stack([resize(pair.t1), resize(pair.t2)]) for pair in pairs])
-    pixels = processor.pixel_values(images).bfloat16()
+    pixels = processor.pixel_values(_inputs(pairs)).bfloat16()
     truth = np.array([pair.changed for pair in pairs])
     features = [model.get_image_features(part) for part in pixels.split(32)]
     logits = torch.cat([part.change_logits for part in features]).float().numpy()
@@ -161,7 +192,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/geocc-mini"), help="folder for tiles and state")  # noqa: S108  # a default to look for it
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder that the model is written to")
-    parser.add_argument("--shards", type=int, default=95, help="shards of 50 scenes, about 190 tiles each")
+    parser.add_argument("--shards", type=int, default=102, help="shards of 50 scenes, about 190 tiles each")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=1500, help="batches of 64 pairs")
     parser.add_argument("--lr", type=float, default=1.5e-3)

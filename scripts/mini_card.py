@@ -50,16 +50,17 @@ or other restricted image or caption was used.
 
 ## Training
 
-{steps} steps of 64 pairs with `scripts/build_mini.py` on two CPU cores in bfloat16, {hours}. Loss: cross-entropy on the
-words, binary cross-entropy on the change flag and on every token of the change map, and auxiliary heads, thrown away
-afterwards, that name the kind of change at every token and the place of the token. Of the weights shipped here, the head
+{steps} steps of 64 pairs with `scripts/build_mini.py` on two CPU cores in bfloat16,
+{hours}. Loss: cross-entropy on the words, binary cross-entropy on the change flag and on every token of the change map,
+and auxiliary heads, thrown away afterwards, that name the kind of change at every token and the place of the token. The
+change logit was then scaled and shifted to fit validation pairs from other scenes (Platt scaling). Of the weights shipped here, the head
 for places and the heavier weight of place words took part from step 600 on, and most tiles were painted by an earlier
 commit of the renderer, which differs in its noise; the script in the repository has both from the start.
 
 ## Evaluation
 
-`benchmarks/mini_change_flag.py`: {pairs} held-out pairs from scenes of their own, {unchanged} of them unchanged, through
-the processor and greedy decoding as a user gets them.
+`benchmarks/mini_change_flag.py`: {pairs} held-out pairs from scenes of their own, {unchanged} of them unchanged, one of
+each sort from a scene, through the processor and greedy decoding as a user gets them.
 
 | | |
 |---|---|
@@ -79,7 +80,7 @@ the processor and greedy decoding as a user gets them.
 ## Where it fails
 
 - **On real images.** Everything it knows is painted by a program. Expect false alarms wherever the world is richer than
-  that: shadows of towers, snow, floods of vegetation, clouds, mosaics of several flights.
+  that: towers and their shadows, snow, clouds, mosaics of several flights.
 - **On small things.** What fills less than 0.4 percent of a tile (a shed, a path) was never shown to it as change, and the
   recall of changes under one percent of the tile is the lowest in the table above.
 - **At other scales.** A tile should show about 130 m of ground. At 10 m or 30 m a pixel nothing looks as it did in training.
