@@ -72,7 +72,7 @@ def lora_config(lora: Lora, *, train: Collection[Part], model: nn.Module) -> Lor
     )
 
 
-def add_adapters(model: nn.Module, lora: Lora, *, train: Collection[Part], base: str) -> PeftModel:
+def add_adapters(model: Any, lora: Lora, *, train: Collection[Part], base: str) -> PeftModel:
     """Put fresh adapters into a model; what they change is nothing yet, for their second factor is zero.
 
     Args:
@@ -85,9 +85,9 @@ def add_adapters(model: nn.Module, lora: Lora, *, train: Collection[Part], base:
 
     settings = lora_config(lora, train=train, model=model)
     with _old_names_allowed():
-        wrapped = get_peft_model(model, settings)  # type: ignore[arg-type]  # any Transformers model
+        wrapped: Any = get_peft_model(model, settings)
     settings.base_model_name_or_path = base
-    made: Any = wrapped
+    made: PeftModel = wrapped
     return made
 
 

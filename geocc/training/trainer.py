@@ -10,6 +10,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from geocc.errors import TrainingError
+from geocc.model.checkpoints.loading import quiet_bars
 from geocc.training.arguments import training_arguments
 from geocc.training.collator import RECORD_IDS, PairCollator
 from geocc.training.dataset import EpochSampler
@@ -159,7 +160,8 @@ class CCExpertTrainer(Trainer):
         )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        super()._save(output_dir, state_dict)
+        with quiet_bars():
+            super()._save(output_dir, state_dict)
         # A pickle is nothing to hand on, and geocc_training.yaml says the same.
         (Path(output_dir or self._config.output) / _PICKLED_ARGUMENTS).unlink(missing_ok=True)
 

@@ -68,8 +68,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(run, base, records, tmp_pat
         train_until(cut, step=at + 1)
     again = train(cut, resume=True)
     assert losses(again) == pytest.approx(losses(whole), abs=1e-6)
+    ended = load_checkpoint(again.folder).model.state_dict()
     for name, value in load_checkpoint(whole.folder).model.state_dict().items():
-        assert torch.allclose(load_checkpoint(again.folder).model.state_dict()[name], value, atol=1e-6), name
+        assert torch.allclose(ended[name], value, atol=1e-6), name
     assert settings.output != cut.output
 
 
@@ -117,7 +118,8 @@ def test_nothing_global_is_left_changed(base, records, tmp_path):
 
 def test_the_change_head_learns_from_the_flags(tmp_path, records):
     model = training.save_model(tmp_path / "base", change_head=True)
-    result = train(config(model, records, tmp_path / "run", recipe={"max_steps": 1}))
+    # The first step of a warm-up has a rate of zero.
+    result = train(config(model, records, tmp_path / "run", recipe={"max_steps": 2}))
     before, after = (load_checkpoint(path).model.model.change_head for path in (model, result.folder))
     assert not torch.equal(before.pair_2.weight, after.pair_2.weight)
     assert load_checkpoint(result.folder).report.fresh == []
