@@ -12,18 +12,22 @@ if TYPE_CHECKING:
     from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
     from geocc.data.near_duplicates import NearDuplicate, find_near_duplicates
+    from geocc.data.own_region import Indices, caption_cover, caption_indices
     from geocc.data.records import Record, read_records, write_records
     from geocc.data.samples import Sample, Samples
 
 __all__ = [
     "Description",
     "Entry",
+    "Indices",
     "Limits",
     "Mixture",
     "NearDuplicate",
     "Record",
     "Sample",
     "Samples",
+    "caption_cover",
+    "caption_indices",
     "describe",
     "extract_archive",
     "find_near_duplicates",
@@ -44,6 +48,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "describe": ["Description", "describe"],
         "mixture": ["Entry", "Mixture", "shipped_mixtures"],
         "near_duplicates": ["NearDuplicate", "find_near_duplicates"],
+        "own_region": ["Indices", "caption_cover", "caption_indices"],
         "records": ["Record", "read_records", "write_records"],
         "samples": ["Sample", "Samples"],
     },

@@ -5,11 +5,21 @@ from __future__ import annotations
 from geocc.data.masks.facts import Fact, View, find_facts
 from geocc.data.masks.mask import ChangeMask, classes_by_colour
 from geocc.data.masks.records import caption_records
-from geocc.data.masks.vocabulary import BINARY, LEVIR_MCI, SECOND, SECOND_COLOURS, WORLDCOVER, LandClass, Vocabulary
+from geocc.data.masks.vocabulary import (
+    BINARY,
+    INDICES,
+    LEVIR_MCI,
+    SECOND,
+    SECOND_COLOURS,
+    WORLDCOVER,
+    LandClass,
+    Vocabulary,
+)
 from geocc.data.masks.writer import Mode, Style, write_captions
 
 __all__ = [
     "BINARY",
+    "INDICES",
     "LEVIR_MCI",
     "SECOND",
     "SECOND_COLOURS",

@@ -12,6 +12,7 @@ from geocc.data.masks.grammar import Noun, Verb
 
 __all__ = [
     "BINARY",
+    "INDICES",
     "LEVIR_MCI",
     "MASS_GAINS",
     "MASS_LOSSES",
@@ -141,6 +142,13 @@ WORLDCOVER: Vocabulary = {
     100: _land("moss", "area of moss", "patch of moss", mass=("moss",)),
 }
 """Classes of ESA WorldCover, by its codes."""
+
+INDICES: Vocabulary = {
+    1: _WATER,
+    2: _land("vegetation", "area of vegetation", "patch of vegetation", mass=("vegetation",)),
+    3: _GROUND,
+}
+"""Classes that spectral indices tell: water, vegetation, and what is neither."""
 
 BINARY: Vocabulary = {}
 """No classes: a binary mask tells where something changed, and not what."""

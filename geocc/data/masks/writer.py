@@ -26,7 +26,13 @@ _TRIES = 400
 
 
 def write_captions(
-    mask: ChangeMask, *, count: int = 5, style: Style = "plain", mode: Mode = "views", seed: int = 0
+    mask: ChangeMask,
+    *,
+    count: int = 5,
+    style: Style = "plain",
+    mode: Mode = "views",
+    seed: int = 0,
+    complete: bool = True,
 ) -> list[str]:
     """Write captions that say what a mask shows, and nothing that it does not.
 
@@ -42,6 +48,8 @@ def write_captions(
             much, how many. `expressions` tells the main facts in other words each time. These are the two sets that
             CCExpert's authors made of SECOND, as far as their file names tell.
         seed: The same captions for the same seed, on any machine.
+        complete: Whether the mask holds all that changed. Otherwise nothing is said of the change as a whole, nor that
+            there is none, and a mask without a class to speak of gets no captions.
 
     Returns:
         The captions; fewer than `count` only where the mask does not give so many different ones.
@@ -56,7 +64,9 @@ def write_captions(
         )
     rng = Random(f"captions {seed}")
     lower = style == "levir"
-    facts = find_facts(mask)
+    facts = tuple(fact for fact in find_facts(mask) if complete or fact.view is not View.CHANGE)
+    if not facts and not complete:
+        return []
     if not facts:
         return [sentence(text, plain=lower) for text in rng.sample(NO_CHANGE, k=min(count, len(NO_CHANGE)))]
     captions: list[str] = []
