@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "extract_archive"]
 
 _CHUNK = 1 << 20
+_ZIP_END_REACH = 22 + 65_535 + 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Limits:
         ratio_from: Bytes up to which the ratio does not matter: masks of one colour shrink a hundredfold.
     """
 
-    entries: int = 1_000_000
+    entries: int = 500_000
     total_bytes: int = 200 * 2**30
     ratio: float = 200.0
     ratio_from: int = 64 * 2**20
@@ -109,6 +110,11 @@ class _Budget:
         self._packed = archive.stat().st_size
         self.entries = self.bytes = 0
 
+    def expect(self, entries: int) -> None:
+        """Refuse an archive that states too many entries before they are listed."""
+        if entries > self._limits.entries:
+            self.refuse(f"holds {entries:,} entries, more than {self._limits.entries:,} entries")
+
     def enter(self) -> None:
         """Count an entry."""
         self.entries += 1
@@ -147,6 +153,7 @@ def _checked(archive: Path, limits: Limits) -> Iterator[_Counted]:
 
 
 def _zip(archive: Path, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
+    budget.expect(_stated_entries(archive))
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             budget.enter()
@@ -156,6 +163,21 @@ def _zip(archive: Path, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
             if not info.is_dir():
                 with file.open(info) as stream:
                     yield info.filename, stream
+
+
+def _stated_entries(archive: Path) -> int:
+    """Return how many entries a ZIP file states at its end: `zipfile` would list a million of them for seconds first."""
+    with archive.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - _ZIP_END_REACH, 0))
+        tail = file.read()
+        end = tail.rfind(b"PK\x05\x06")
+        entries = int.from_bytes(tail[end + 10 : end + 12], "little") if end >= 0 else 0
+        locator = tail[end - 20 : end] if entries == 0xFFFF and end >= 20 else b""
+        if locator.startswith(b"PK\x06\x07"):  # ZIP64 keeps the number in a record of its own
+            file.seek(int.from_bytes(locator[8:16], "little"))
+            entries = int.from_bytes(file.read(40)[32:40], "little")
+    return entries
 
 
 def _tar(archive: Path, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:

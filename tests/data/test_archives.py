@@ -97,6 +97,14 @@ def test_too_many_entries_are_stopped(name, tmp_path):
     assert nothing_but(archive, tmp_path)
 
 
+def test_a_zip_of_more_entries_than_16_bits_count_is_refused_unlisted(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "a.zip", [(f"{number}", b"") for number in range(66_000)])
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(InputError, match="66,000 entries, more than 65,999"):
+        extract_archive(archive, tmp_path / "out", limits=Limits(entries=65_999))
+    assert nothing_but(archive, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_a_name_twice_is_refused(name, tmp_path):
     members = [("set/1.png", b"one"), ("set/1.PNG", b"two")]
