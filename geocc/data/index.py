@@ -116,6 +116,10 @@ class RecordIndex:
 
     def _read(self, *, start: int, size: int) -> bytes:
         try:
+            if not hasattr(os, "pread"):  # Windows
+                with self.path.open("rb") as file:
+                    file.seek(start)
+                    return file.read(size)
             if self._descriptor is None:
                 # A bare descriptor read at a given place has no state that forked workers could share.
                 self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))

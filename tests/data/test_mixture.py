@@ -214,6 +214,14 @@ def test_a_file_that_is_cut_off_meanwhile_is_noticed(tmp_path):
         samples[0]
 
 
+def test_samples_are_read_where_there_is_no_pread(tmp_path, monkeypatch):
+    make_file(tmp_path / "a.json", 5)
+    samples = Mixture([Entry(json_path=tmp_path / "a.json")]).samples(shuffle=False)
+    wanted = captions_of(samples)
+    monkeypatch.delattr("os.pread")
+    assert captions_of(samples) == wanted
+
+
 @pytest.mark.parametrize("options", [{"captions": "all"}, {"seed": -1}, {"epoch": -1}])
 def test_bad_options_are_refused(tmp_path, options):
     make_file(tmp_path / "a.json", 3)
