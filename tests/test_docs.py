@@ -13,10 +13,12 @@ import rioxarray  # noqa: F401 - registers the accessor
 import shapely
 import xarray as xr
 from affine import Affine
+from PIL import Image
 from support.captioners import StubCaptioner
 from typer.testing import CliRunner
 
 from geocc.cli import app as cli
+from geocc.data import Record, write_records
 
 cli.register_commands()
 
@@ -27,6 +29,9 @@ LEFT_OUT = (
     "python3 -m venv",  # sets up this very environment
     "geocc convert",  # needs the authors' weights; tests/model converts a checkpoint of their layout
     "geocc benchmark levir-cc",  # needs LEVIR-CC's images
+    "geocc data unpack",  # these three need a public data set; tests/data prepares miniatures of each
+    "geocc data prepare",
+    "geocc data caption",
     'model="ccexpert-0.5b")',
     "--model ccexpert-0.5b",
 )
@@ -43,6 +48,17 @@ def raster(path, *, shift=0.0, bands=4):
     array.rio.write_transform(grid).rio.write_crs("EPSG:32614").rio.to_raster(path)
 
 
+def mixture(folder):
+    """A mixture of one pair."""
+    for name, value in (("before", 40), ("after", 90)):
+        Image.fromarray(np.full((32, 32, 3), value, dtype=np.uint8)).save(folder / f"{name}.png")
+    pair = Record(
+        uid="1", change_flag=1, img1_path="before.png", img2_path="after.png", change_caption=["a house appears"]
+    )
+    write_records(folder / "pair.json", [pair])
+    (folder / "mixture.yaml").write_text("datasets: [{json_path: pair.json}]\n")
+
+
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """A folder with the files that the documentation speaks of."""
@@ -56,6 +72,7 @@ def workplace(tmp_path, monkeypatch):
         raster(tmp_path / f"{name}.tif", shift=shift)
     district = gpd.GeoSeries([shapely.box(691_100, 5_210_000, 691_900, 5_210_900)], crs="EPSG:32614")
     district.to_file(tmp_path / "district.gpkg")
+    mixture(tmp_path)
     return tmp_path
 
 

@@ -121,6 +121,7 @@ def test_every_package_that_is_imported_is_declared():
     undeclared = {
         name: path
         for name, path in imported.items()
-        if name not in known and not declared & {provider.lower().replace("_", "-") for provider in providers.get(name, [name])}
+        if name not in known
+        and not declared & {provider.lower().replace("_", "-") for provider in providers.get(name, [name])}
     }
     assert undeclared == {}
