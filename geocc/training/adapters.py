@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geocc.training.configuration import Lora
     from geocc.training.parts import Part
 
-__all__ = ["add_adapters", "is_adapter", "load_adapter", "lora_config", "merge_adapter"]
+__all__ = ["add_adapters", "is_adapter", "load_adapter", "lora_config", "merge_adapter", "name_base"]
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -173,6 +173,18 @@ def merge_adapter(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def name_base(folder: Path, base: str) -> None:
+    """Write into an adapter's settings which model it was trained on.
+
+    Args:
+        folder: Folder of the adapter.
+        base: Name, folder or hub id of the model.
+    """
+    path = folder / ADAPTER_CONFIG
+    content = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def _attach(model: Any, path: Path) -> Any:

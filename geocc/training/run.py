@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from transformers.utils import logging
 
 from geocc.errors import CheckpointError, InputError, WriteError
-from geocc.training.adapters import add_adapters
+from geocc.training.adapters import add_adapters, name_base
 from geocc.training.data import check_records, evaluation_records, mixture_records, open_mixture
 from geocc.training.dataset import PairDataset
 from geocc.training.generation import CaptionEvaluation, check_evaluation
@@ -27,7 +28,6 @@ from geocc.training.trainer import CCExpertTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torch import nn
 
@@ -156,6 +156,7 @@ def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
         quantize_language_model(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.recipe.seed)
+        # A folder: PEFT looks for anything else on the hub each time that it saves.
         return add_adapters(model, config.lora, train=config.recipe.train, base=str(start.path.absolute()))
 
 
@@ -201,6 +202,9 @@ def _save_result(trainer: CCExpertTrainer, config: TrainingConfig, provenance: P
     if trainer.args.should_save:
         state = trainer.state
         provenance.write(draft, config, step=state.global_step, best=state.best_metric)
+        if config.lora is not None and not Path(config.model).expanduser().exists():
+            # A name or hub id holds on any machine, the folder that it was found in does not.
+            name_base(draft, config.model)
         if set(config.recipe.train) <= {"difference_module", "projector"} and config.lora is None:
             save_part(
                 trainer.accelerator.unwrap_model(trainer.model),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from support import tiny_ccexpert, training
 from support.training import config
 
+import geocc.model
 from geocc.errors import CheckpointError, InputError, WriteError
 from geocc.inference import CCExpertCaptioner, TileBatch
 from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration, load_checkpoint
@@ -24,6 +26,7 @@ from geocc.training import (
     train,
 )
 
+MINI = Path(geocc.model.__file__).parent / "weights/geocc-mini"
 EVERYTHING = {"stage": 3, "train": list(PARTS), "max_steps": 2, "checkpoint_every": 1}
 
 
@@ -99,6 +102,14 @@ def test_an_adapter_captions_wherever_a_model_does(adapter):
     images = np.zeros((2, 2, 3, 32, 32), dtype=np.uint8)
     assert len(captioner.caption(TileBatch(images=images, tile_ids=("a", "b")))) == 2
     assert captioner.details["revision"] == load_adapter(adapter).revision
+
+
+@pytest.mark.skipif(not MINI.is_dir(), reason="geocc-mini is not in this checkout")
+def test_the_model_that_ships_is_fine_tuned_by_its_name(records, tmp_path):
+    recipe = EVERYTHING | {"train": ["language_model"], "max_steps": 1}
+    folder = train(config("geocc-mini", records, tmp_path / "run", recipe=recipe, lora={"rank": 2})).folder
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "geocc-mini"
+    assert load_adapter(folder).model.config.change_head
 
 
 def test_parts_can_train_whole_inside_an_adapter(base, records, tmp_path):
