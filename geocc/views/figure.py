@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _PANEL_TITLE = 0.3
 _LEGEND = 0.52
 _TALLEST_PANEL = 7.5
 _NARROWEST_SLOT = 2.6
+_NOTEBOOK_DPI = 90
 _WIDE = 0.42  # below this height per width, panels are stacked
 _LINE = 0.185
 _ENTRY_GAP = 0.16
@@ -46,6 +48,15 @@ _TEXT_SIZE = 9.5
 _LIST_TITLE = 0.34
 _COLUMN_GAP = 0.5
 _COLUMN = (_WIDTH - 2 * _MARGIN - _COLUMN_GAP) / 2
+
+
+class _ShownFigure(Figure):
+    """A figure that a notebook shows without pyplot, whose state is the user's."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=_NOTEBOOK_DPI)
+        return picture.getvalue()
 
 
 def figure(
@@ -88,7 +99,7 @@ def figure(
     summary = summarize(layer, pair)
     entries = _entries(layer, top=top)
     page = _Page.for_scene(scene, list_height=_list_height(entries))
-    drawn = Figure(figsize=(_WIDTH, page.height), facecolor="white", dpi=dpi)
+    drawn = _ShownFigure(figsize=(_WIDTH, page.height), facecolor="white", dpi=dpi)
     _draw_title(drawn, page, summary=summary, scene=scene, title=title)
     _draw_maps(drawn, page, scene=scene, summary=summary, count=len(entries))
     _draw_legend(drawn, page, summary=summary)

@@ -153,3 +153,7 @@ assert "torch" not in sys.modules
 def _environment():
     roots = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(roots)}
+
+
+def test_a_notebook_shows_the_figure_without_pyplot(changes, pair):
+    assert figure(changes, pair)._repr_png_().startswith(b"\x89PNG")
