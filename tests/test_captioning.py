@@ -1,9 +1,12 @@
 """The main path, with a stub in the place of the model: geography, statuses, files and errors."""
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 import pytest
 import rioxarray  # noqa: F401 - registers the accessor
+import shapely
 import xarray as xr
 from affine import Affine
 from hypothesis import given
@@ -169,3 +172,33 @@ def test_planning_reads_no_pixel_and_matches_the_layer():
     layer = caption(t1, t2)
     assert list(plan.tile_ids) == layer["tile_id"].tolist()
     assert plan.footprints().geom_equals(layer.geometry).all()
+
+
+SHARED = Path(__file__).parents[1].parent / "shared/data"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
+def test_two_years_of_naip_become_a_layer_on_the_grid_of_the_first(tmp_path):
+    years = [SHARED / f"naip/m_4709963_se_14_1_{date}.tif" for date in ("20090818", "20200831")]
+    with pytest.raises(AlignmentError, match=r"485900, 5209247(?s:.)*485899, 5209246(?s:.)*--align t1"):
+        caption(*years)
+    caption(*years, align="t1", tile_size=256, output=tmp_path / "changes.gpkg")
+    layer = gpd.read_file(tmp_path / "changes.gpkg", layer="change_captions")
+    assert layer.crs == "EPSG:26914"
+    assert len(layer) == 3 * 4  # 724 x 934 pixels
+    # The grid of 2009: 5 m from (485900, 5209247) down and to the right.
+    for row, col, footprint in zip(layer["row"], layer["col"], layer.geometry, strict=True):
+        west, north = 485_900 + 5 * col, 5_209_247 - 5 * row
+        assert footprint.bounds == pytest.approx((west, north - 1280, west + 1280, north), abs=5e-6)
+    common = shapely.box(485_900, 5_209_247 - 5 * 723, 485_899 + 5 * 934, 5_209_246)
+    assert layer.union_all().buffer(1e-6).covers(common)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
+def test_landsat_in_degrees_and_another_band_order_works_by_number():
+    layer = caption(SHARED / "landsat/1985.tif", SHARED / "landsat/2020.tif", bands=(3, 4, 2), tile_size=128)
+    assert layer.crs == "EPSG:4326"
+    assert len(layer) == 3 * 6  # 377 x 697 pixels
+    assert set(layer["status"]) == {"ok"}
