@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from geocc import __version__
 from geocc.errors import GeoccError, InputError
 
 __all__ = ["EXIT_FAILED", "EXIT_INPUT", "EXIT_SOME_TILES_FAILED", "app", "main", "register_commands"]
@@ -32,6 +33,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What changed between two dates, in words and on a map."""
 
 
 def register_commands() -> None:

@@ -176,3 +176,9 @@ def test_without_a_command_there_is_help():
     done = command("--help")
     assert done.returncode == 0
     assert "demo" in done.stdout
+
+
+def test_the_version_is_told():
+    import geocc
+
+    assert run("--version").stdout == f"{geocc.__version__}\n"
