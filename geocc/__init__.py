@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc import cli, data, errors, inference, model, scene, table, views
+    from geocc import cli, data, errors, evaluation, inference, model, scene, table, training, views
     from geocc.captioning import caption_changes, plan_changes
     from geocc.errors import GeoccError
     from geocc.inference import Caption, Captioner, CCExpertCaptioner, TileBatch
@@ -40,6 +40,7 @@ __all__ = [
     "convert_checkpoint",
     "data",
     "errors",
+    "evaluation",
     "explore",
     "figure",
     "inference",
@@ -51,6 +52,7 @@ __all__ = [
     "report",
     "scene",
     "table",
+    "training",
     "views",
     "write_layer",
 ]
@@ -58,7 +60,7 @@ __all__ = [
 # `import geocc` costs a moment, not the seconds of torch and GDAL: each name is imported when it is first used.
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["cli", "data", "errors", "inference", "model", "scene", "table", "views"],
+    submodules=["cli", "data", "errors", "evaluation", "inference", "model", "scene", "table", "training", "views"],
     submod_attrs={
         "captioning": ["caption_changes", "plan_changes"],
         "errors": ["GeoccError"],
