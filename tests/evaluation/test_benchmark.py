@@ -237,3 +237,32 @@ def test_the_eleven_real_pairs_are_read():
     pairs = list(benchmarks.levir_cc(SHARED).pairs(()))
     assert len(pairs) == 11
     assert all(pair.read().shape[:2] == (2, 3) for pair in pairs)
+
+
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        pytest.param(["synthetic", "--pairs", "12"], id="synthetic"),
+        pytest.param(
+            ["levir-cc", "--root", str(SHARED), "--split", "all"],
+            id="levir-cc",
+            marks=[pytest.mark.shared, pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")],
+        ),
+    ],
+)
+def test_the_command_is_killed_and_goes_on(benchmark, tmp_path):
+    command = [sys.executable, "-m", "geocc", "benchmark", *benchmark, "--model", "geocc-mini", "--quiet"]
+    command += ["--batch-size", "1", "--metrics", "bleu", "--bootstrap", "0", "--dtype", "float32", "--output"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    run = subprocess.Popen([*command, str(killed)])
+    predictions = killed / "predictions.jsonl"
+    while not predictions.exists() or predictions.read_bytes().count(b"\n") < 3:
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    before = lines(killed)
+    for folder in (killed, whole):
+        subprocess.run([*command, str(folder)], check=True)
+    assert lines(killed)[: len(before)] == before
+    assert lines(killed) == lines(whole)
