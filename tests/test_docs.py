@@ -1,5 +1,7 @@
 """The documentation's commands and code are run as they stand, with a stub in the place of the model."""
 
+import doctest
+import importlib
 import os
 import re
 import shlex
@@ -101,6 +103,13 @@ def test_commands_run(page, workplace):
             raster(workplace / "2020.tif")
         result = CliRunner().invoke(cli.app, words[1:])
         assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+
+
+@pytest.mark.parametrize("module", ["geocc", "geocc.captioning"])
+def test_examples_of_docstrings_are_true(module):
+    done = doctest.testmod(importlib.import_module(module))
+    assert done.attempted > 0
+    assert done.failed == 0
 
 
 def test_the_site_builds_with_its_notebooks(tmp_path):
