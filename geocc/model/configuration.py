@@ -60,7 +60,8 @@ class CCExpertConfig(PreTrainedConfig):
         text_config: Sizes of the Qwen2 language model.
         feature_levels: Which hidden states of the tower the difference module reads, ascending: 0 is the patch and
             position embedding, n the output of block n. The last one also feeds the projector directly.
-        difference_depth: Number of change-aware layers.
+        difference_depth: Number of change-aware layers. 0 leaves the whole module out, as in plain LLaVA-OneVision: the
+            last level goes to the projector as the tower made it (the paper's baseline, for ablations).
         difference_head_dim: Width of one attention head in the difference module.
         difference_mlp_dim: Inner width of the difference module's MLP.
         projector_hidden_act: Activation between the projector's two layers.
@@ -159,5 +160,7 @@ def _check_difference(config: CCExpertConfig, *, width: int) -> None:
         raise InputError(
             f"the tower's hidden_size {width} is not a multiple of 4, which a sine and a cosine per axis need"
         )
-    if config.difference_depth < 1:
-        raise InputError(f"difference_depth must be at least 1, not {config.difference_depth}")
+    if config.difference_depth < 0:
+        raise InputError(
+            f"difference_depth is {config.difference_depth}; expected the number of change-aware layers, or 0 for none"
+        )

@@ -43,6 +43,9 @@ class DifferenceModule(nn.Module):
     def __init__(self, config: CCExpertConfig) -> None:
         super().__init__()
         width = config.vision_config.hidden_size
+        if not config.difference_depth:
+            self.layers = nn.ModuleList()
+            return
         self.extractor = ChangeExtractor(width)
         self.layers = nn.ModuleList(
             ChangeAwareLayer(width, head_dim=config.difference_head_dim, mlp_dim=config.difference_mlp_dim)
@@ -56,6 +59,9 @@ class DifferenceModule(nn.Module):
         Args:
             levels: `(L, B, T=2, N, D)` features of the tower, the last level last; N is a square number.
         """
+        if not self.layers:
+            a, b = levels[-1].unbind(1)
+            return Difference(image_a=a, image_b=b, change=b - a, gates=levels.new_ones(levels.shape[:2]))
         n_levels, batch, _, tokens, width = levels.shape
         position = sine_position_table(math.isqrt(tokens), width=width, device=levels.device).to(levels.dtype)
         a, b = levels.flatten(0, 1).unbind(1)

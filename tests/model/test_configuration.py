@@ -80,7 +80,7 @@ def test_the_two_ways_to_tie_agree(tie, text_tie):
         ({"feature_levels": []}, "feature_levels"),
         ({"difference_head_dim": 100}, "128 is not a multiple of difference_head_dim 100"),
         ({"difference_head_dim": 0}, "difference_head_dim"),
-        ({"difference_depth": 0}, "difference_depth"),
+        ({"difference_depth": -1}, "difference_depth"),
         ({"vision_config": foreign.TOWER | {"hidden_size": 6}, "difference_head_dim": 6}, "multiple of 4"),
         ({"vision_config": foreign.TOWER | {"image_size": [28, 42]}}, "square grid"),
         ({"vision_config": foreign.TOWER | {"image_size": 8}}, "no larger than the image"),

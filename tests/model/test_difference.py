@@ -66,6 +66,22 @@ def test_the_fused_change_does_not_know_the_order_of_the_levels(module, levels):
         assert torch.allclose(module(levels).change, module(levels.flip(0)).change, atol=1e-12)
 
 
+def test_without_layers_the_last_level_goes_on_as_it_is(levels):
+    config = CCExpertConfig(
+        vision_config=foreign.TOWER | {"hidden_size": WIDTH, "image_size": 42},
+        text_config=foreign.TEXT,
+        feature_levels=[1, 4],
+        difference_depth=0,
+        difference_head_dim=HEAD,
+    )
+    bare = DifferenceModule(config)
+    found = bare(levels)
+    assert not list(bare.parameters())
+    assert torch.equal(torch.stack([found.image_a, found.image_b], dim=1), levels[-1])
+    assert torch.equal(found.change, levels[-1, :, 1] - levels[-1, :, 0])
+    assert found.gates.shape == levels.shape[:2]
+
+
 @pytest.mark.parametrize("grid", [1, 4, 27])
 def test_the_table_is_the_formula(grid):
     width = 16
