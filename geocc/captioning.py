@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from geocc.errors import InputError
-from geocc.inference.batching import OnError, initial_batch_size
+from geocc.inference.batching import OnError
+from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings, as_executor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import geopandas as gpd
     import torch
@@ -84,6 +85,8 @@ def caption_changes(
     skip_unchanged: float | None = None,
     on_error: OnError = "record",
     output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    executor: Any = None,
     progress: bool | Callable[[int, int], None] = True,
 ) -> gpd.GeoDataFrame:
     """Say in words what changed between two dates of a place, tile by tile.
@@ -118,7 +121,10 @@ def caption_changes(
             such as geocc-mini.
         on_error: `"record"` gives a tile that cannot be read or captioned the status `failed` and goes on; `"raise"` ends
             the run.
-        output: File to write the layer to as well; see `geocc.write_layer` for the formats.
+        output: File to write the layer to as well; see `geocc.write_layer` for the formats. While the run goes on, its
+            results lie in a journal beside it.
+        resume: Whether to go on with the journal that an ended run left beside `output`, if there is one.
+        executor: Where the work is done: in this process when left out, else a `geocc.inference.Executor`.
         progress: True for a bar, or a function called with `(tiles done, tiles in all)`.
 
     Returns:
@@ -142,29 +148,31 @@ def caption_changes(
         >>> len(changes)
         4
     """
-    from geocc.inference.run import caption_tiles
     from geocc.scene import open_pair, plan_tiles
     from geocc.table import build_layer, check_writable, write_layer
 
     _check_arguments(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    workers = as_executor(executor)
+    spec = CaptionerSpec(
+        model,
+        {
+            "prompt": prompt,
+            "max_new_tokens": max_new_tokens,
+            "device": device,
+            "dtype": dtype,
+            "skip_unchanged": skip_unchanged,
+        },
+    )
+    settings = RunSettings(batch_size=batch_size, min_valid_fraction=min_valid_fraction, on_error=on_error)
     if output is not None:
         check_writable(output)
     pair = open_pair(ds_t1, ds_t2, bands=bands, align=align, resampling=resampling, scale=scale, nodata=nodata)
     plan = plan_tiles(pair, tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
-    captioner = _as_captioner(
-        model, prompt=prompt, max_new_tokens=max_new_tokens, device=device, dtype=dtype, skip_unchanged=skip_unchanged
-    )
-    results = caption_tiles(
-        pair,
-        plan,
-        captioner,
-        batch_size=_first_batch_size(batch_size, captioner),
-        min_valid_fraction=min_valid_fraction,
-        on_error=on_error,
-    )
+    captioner = workers.describe(spec)
+    batches = workers.run(pair, plan, spec, settings)
     layer = build_layer(
         plan,
-        _with_progress(results, total=len(plan), progress=progress),
+        _with_progress(batches, total=len(plan), progress=progress),
         t1=pair.t1_label,
         t2=pair.t2_label,
         metadata=_metadata(pair, plan, captioner, min_valid_fraction=min_valid_fraction),
@@ -183,30 +191,10 @@ def _check_arguments(*, min_valid_fraction: float, on_error: str, skip_unchanged
         raise InputError(f"skip_unchanged is {skip_unchanged}; expected a probability in (0, 1], or None.")
 
 
-def _as_captioner(model: str | os.PathLike[str] | Captioner, *, prompt: str | None, **options: Any) -> Captioner:
-    if not isinstance(model, str | os.PathLike):
-        if prompt is not None or options["skip_unchanged"] is not None:
-            raise InputError(
-                f"prompt and skip_unchanged are settings of the captioner, and model is one already ({model!r}); "
-                "give them where it is made, for example CCExpertCaptioner.from_pretrained('geocc-mini', prompt=...)."
-            )
-        return model
-    from geocc.inference import CCExpertCaptioner
-
-    return CCExpertCaptioner.from_pretrained(model, prompt=prompt, **options)
-
-
-def _first_batch_size(batch_size: int | Literal["auto"], captioner: Captioner) -> int:
-    if batch_size != "auto":
-        return batch_size
-    bytes_free = getattr(captioner, "bytes_free", None)
-    # A captioner that runs elsewhere (an endpoint, a stub) knows of no memory: any batch will do.
-    return initial_batch_size(captioner.bytes_per_pair, bytes_free() if bytes_free else sys.maxsize)
-
-
 def _with_progress(
-    results: Iterable[TileResult], *, total: int, progress: bool | Callable[[int, int], None]
+    batches: Iterable[Sequence[TileResult]], *, total: int, progress: bool | Callable[[int, int], None]
 ) -> Iterator[TileResult]:
+    results = chain.from_iterable(batches)
     if callable(progress):
         for done, result in enumerate(results, start=1):
             yield result
@@ -217,11 +205,11 @@ def _with_progress(
     yield from tqdm(results, total=total, unit="tile", desc="captioning", disable=not progress)
 
 
-def _metadata(pair: ScenePair, plan: TilePlan, captioner: Captioner, **parameters: Any) -> dict[str, Any]:
+def _metadata(pair: ScenePair, plan: TilePlan, captioner: CaptionerInfo, **parameters: Any) -> dict[str, Any]:
     from geocc._versions import versions
 
     return {
-        "captioner": {"name": captioner.name, "fingerprint": captioner.fingerprint} | getattr(captioner, "details", {}),
+        "captioner": captioner.to_metadata(),
         "pair": pair.describe(),
         "plan": plan.summary(),
         "parameters": parameters,

@@ -51,7 +51,7 @@ class Refuse:
             raise ImportError(f"{name} must not be needed here")
 sys.meta_path.insert(0, Refuse())
 package = importlib.import_module(sys.argv[1])
-skipped = {"caption_tiles", "evaluate_layer"}
+skipped = {"caption_batches", "caption_tiles", "evaluate_layer"}
 for name in package.__all__:
     name in skipped or getattr(package, name)
 """

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from geocc.inference.captioner import Caption, Captioner, TileBatch
     from geocc.inference.ccexpert import CCExpertCaptioner
     from geocc.inference.endpoint import ENDPOINT_PROMPT, EndpointCaptioner
+    from geocc.inference.execution import CaptionerInfo, CaptionerSpec, Executor, LocalExecutor, RunSettings
     from geocc.inference.general import TransformersCaptioner
     from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
-    from geocc.inference.run import caption_tiles
+    from geocc.inference.run import caption_batches, caption_tiles
 
 __all__ = [
     "ENDPOINT_PROMPT",
@@ -22,11 +23,17 @@ __all__ = [
     "CCExpertCaptioner",
     "Caption",
     "Captioner",
+    "CaptionerInfo",
+    "CaptionerSpec",
     "EndpointCaptioner",
+    "Executor",
+    "LocalExecutor",
     "OnError",
+    "RunSettings",
     "TileBatch",
     "TileFailure",
     "TransformersCaptioner",
+    "caption_batches",
     "caption_tiles",
     "initial_batch_size",
     "says_no_change",
@@ -40,8 +47,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "captioner": ["Caption", "Captioner", "TileBatch"],
         "ccexpert": ["CCExpertCaptioner"],
         "endpoint": ["ENDPOINT_PROMPT", "EndpointCaptioner"],
+        "execution": ["CaptionerInfo", "CaptionerSpec", "Executor", "LocalExecutor", "RunSettings"],
         "general": ["TransformersCaptioner"],
         "no_change": ["NO_CHANGE_SENTENCES", "says_no_change"],
-        "run": ["caption_tiles"],
+        "run": ["caption_batches", "caption_tiles"],
     },
 )

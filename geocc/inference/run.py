@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocc.errors import ReadError
 from geocc.inference.batching import BatchRunner, OnError, TileFailure
+from geocc.inference.execution import RunSettings, first_batch_size
 from geocc.table import TileResult, TileStatus
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from geocc.inference.captioner import Caption, Captioner
     from geocc.scene import ScenePair, TilePlan
 
-__all__ = ["caption_tiles"]
+__all__ = ["caption_batches", "caption_tiles"]
 
 
 def caption_tiles(
@@ -47,12 +48,28 @@ def caption_tiles(
         ReadError: With `on_error="raise"`, a tile could not be read.
         CaptionError: With `on_error="raise"`, the captioner failed.
     """
-    reader = _Reader(pair, plan, min_valid_fraction=min_valid_fraction, on_error=on_error)
-    runner = BatchRunner(captioner, batch_size=batch_size, on_error=on_error)
+    settings = RunSettings(batch_size=batch_size, min_valid_fraction=min_valid_fraction, on_error=on_error)
+    for batch in caption_batches(pair, plan, captioner, settings):
+        yield from batch
+
+
+def caption_batches(
+    pair: ScenePair, plan: TilePlan, captioner: Captioner, settings: RunSettings
+) -> Iterator[list[TileResult]]:
+    """Read and caption every tile of a plan, the results a batch at a time; otherwise as `caption_tiles`."""
+    reader = _Reader(pair, plan, min_valid_fraction=settings.min_valid_fraction, on_error=settings.on_error)
+    batch_size = first_batch_size(settings.batch_size, captioner)
+    runner = BatchRunner(captioner, batch_size=batch_size, on_error=settings.on_error)
+    done: list[TileResult] = []
     for tile_id, answer in runner.run(reader.tiles()):
-        yield from reader.take_settled()
-        yield _result(tile_id, answer, valid_fraction=reader.valid_fractions.pop(tile_id))
-    yield from reader.take_settled()
+        done.extend(reader.take_settled())
+        done.append(_result(tile_id, answer, valid_fraction=reader.valid_fractions.pop(tile_id)))
+        if len(done) >= runner.batch_size:
+            yield done
+            done = []
+    done.extend(reader.take_settled())
+    if done:
+        yield done
 
 
 class _Reader:

@@ -91,6 +91,16 @@ class TilePlan:
             ids = [f"{name}_h{height}_w{width}" for name, height, width in sizes]
         return np.array(ids, dtype=np.str_)
 
+    def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> TilePlan:
+        """Some of the tiles, under the names that they have here.
+
+        Args:
+            index: Positions of the tiles in the order wanted, or `(N,)` bool.
+        """
+        part = TilePlan(self.geobox, self.tile_size, self.stride, *(column[index] for column in self._columns))
+        part.__dict__["tile_ids"] = self.tile_ids[index]  # a name may depend on the tiles that are left out
+        return part
+
     def footprints(self) -> GeoSeries:
         """The ground of every tile as a GeoSeries of polygons in the CRS of the scene."""
         from geopandas import GeoSeries
