@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CaptionFigures", "Description", "FileFigures", "describe", "tokenize"]
 
+_NO_CHANGE = "no change"
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 
 
@@ -88,6 +89,7 @@ class FileFigures:
         bare: How many of them have no captions.
         captions: Figures of their captions.
         licences: Licences that the records state.
+        kinds: How many pairs show each kind of change, and how many none, of the records that tell it.
         missing: Images that are not there.
         first_missing: The first of them.
     """
@@ -102,6 +104,7 @@ class FileFigures:
     bare: int = 0
     captions: CaptionFigures = field(default_factory=CaptionFigures)
     licences: set[str] = field(default_factory=set)
+    kinds: Counter[str] = field(default_factory=Counter)
     missing: int = 0
     first_missing: Path | None = None
 
@@ -114,6 +117,8 @@ class FileFigures:
             self.captions.add(caption)
         self.splits.add(record.split or "-")
         self.licences.add(record.licence or "not stated")
+        if record.change_kinds is not None:
+            self.kinds.update(record.change_kinds or [_NO_CHANGE])
         for image in (record.img1_path, record.img2_path):
             if not image.is_file():
                 self.missing += 1
@@ -126,6 +131,7 @@ class FileFigures:
         self.captions.merge(other.captions)
         self.splits |= other.splits
         self.licences |= other.licences
+        self.kinds.update(other.kinds)
         self.first_missing = self.first_missing or other.first_missing
 
 
@@ -151,15 +157,18 @@ class Description:
 
     def __str__(self) -> str:
         """Return the table."""
-        rows = [_HEAD, *(_row(figures) for figures in self.files), _row(self.total)]
-        widths = [max(len(row[at]) for row in rows) for at in range(len(_HEAD))]
-        lines = [
-            "  ".join(cell.ljust(width) if at in _LEFT else cell.rjust(width) for at, (cell, width) in enumerate(row))
-            for row in ([(cell, widths[at]) for at, cell in enumerate(row)] for row in rows)
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
+        lines = _table([_HEAD, *(_row(figures) for figures in self.files), _row(self.total)])
         lines.insert(-1, lines[1])
-        return "\n".join(line.rstrip() for line in [*lines, "", *self._notes()])
+        return "\n".join(line.rstrip() for line in [*lines, "", *self._kinds(), *self._notes()])
+
+    def _kinds(self) -> list[str]:
+        """Return the table of kinds of change, where the records tell them."""
+        rows = [
+            (figures.source, kind, f"{pairs:,}", f"{pairs / figures.pairs:.1%}")
+            for figures in self.files
+            for kind, pairs in figures.kinds.most_common()
+        ]
+        return [*_table([("source", "kind of change", "pairs", "share"), *rows]), ""] if rows else []
 
     def _notes(self) -> list[str]:
         notes = [f"licences: {'; '.join(sorted(self.total.licences)) or 'none'}"]
@@ -191,6 +200,17 @@ _HEAD = (
     "missing",
 )
 _LEFT = {0, 1}
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Set rows in columns, the first two to the left, with a line below the head."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) if at in _LEFT else cell.rjust(width) for at, (cell, width) in enumerate(row))
+        for row in (list(zip(row, widths, strict=True)) for row in rows)
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return lines
 
 
 def _row(figures: FileFigures) -> tuple[str, ...]:

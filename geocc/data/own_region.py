@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from geocc.data.masks.facts import change_kinds
 from geocc.data.masks.mask import ChangeMask
 from geocc.data.masks.vocabulary import INDICES, WORLDCOVER
 from geocc.data.masks.writer import write_captions
@@ -232,6 +233,7 @@ def _tiles(
                 "img1_path": paths[0],
                 "img2_path": paths[1],
                 "change_caption": captions,
+                "change_kinds": change_kinds(mask),
                 "caption_by": f"geocc masks {style} {mode}",
             }
             | (fields or {})

@@ -85,3 +85,16 @@ def test_the_shipped_mixtures_are_listed():
 
 def test_words():
     assert tokenize("A T-shaped road, isn't it? 3 houses_") == ["a", "t-shaped", "road", "isn't", "it", "3", "houses"]
+
+
+def test_kinds_of_change_are_counted_where_the_records_tell_them(mixture):
+    assert "kind of change" not in str(describe(Mixture.from_yaml(mixture)))
+    path = mixture.parent / "train.json"
+    records = json.loads(path.read_text())
+    kinds = [["vegetation to water", "ground to water"], []]
+    path.write_text(json.dumps([one | {"change_kinds": own} for one, own in zip(records, kinds, strict=True)]))
+    found = describe(Mixture.from_yaml(mixture))
+    assert found.total.kinds == {"vegetation to water": 1, "ground to water": 1, "no change": 1}
+    lines = [line.split() for line in str(found).splitlines()]
+    assert ["toy", "vegetation", "to", "water", "1", "50.0%"] in lines
+    assert ["toy", "no", "change", "1", "50.0%"] in lines

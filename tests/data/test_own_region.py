@@ -7,7 +7,10 @@ import xarray as xr
 from affine import Affine
 from data.mask_checker import TL
 from PIL import Image
+from typer.testing import CliRunner
 
+from geocc.cli import app as cli
+from geocc.cli import data_captions as _data  # noqa: F401 - registers its commands
 from geocc.data import read_records, write_records
 from geocc.data.own_region import Indices, caption_cover, caption_indices
 from geocc.errors import AlignmentError, InputError
@@ -50,6 +53,8 @@ def test_a_new_lake_is_told_and_the_tile_beside_it_is_unchanged(pair, tmp_path):
     records = captioned(pair, tmp_path)
     assert {uid: record.change_flag for uid, record in records.items()} == {"a_0_0": 1, "a_0_64": 0}
     changed = records["a_0_0"]
+    assert changed.change_kinds == ["vegetation to water"]
+    assert records["a_0_64"].change_kinds == []
     assert len(set(changed.change_caption)) == 5
     assert all("water" in caption.lower() or "vegetation" in caption.lower() for caption in changed.change_caption)
     assert not any("scene has changed" in caption.lower() for caption in changed.change_caption)
@@ -112,3 +117,24 @@ def test_what_is_made_is_read_back(pair, tmp_path):
 def test_names_that_are_no_file_names_are_refused(pair, tmp_path, name):
     with pytest.raises(InputError, match="letters"):
         captioned(pair, tmp_path, name=name)
+
+
+def test_the_command_makes_what_the_function_makes(pair, tmp_path):
+    options = ["--index-bands", "2,4,1", "--bands", "1,2,3", "--name", "a", "--tile-size", "64", "--gsd-m", "2.0"]
+    line = ["data", "indices", *map(str, pair), str(tmp_path / "r.json"), "--split", "train", *options]
+    result = CliRunner().invoke(cli.app, line)
+    assert result.exit_code == 0, result.output
+    assert "2 captioned pairs" in result.output
+    made = captioned(pair, tmp_path / "r", fields={"source": "a", "split": "train", "gsd_m": 2.0}).values()
+    paths = {"img1_path", "img2_path"}
+    written = list(read_records(tmp_path / "r.json"))
+    assert [one.model_dump(exclude=paths) for one in written] == [one.model_dump(exclude=paths) for one in made]
+    assert all(one.img1_path.is_file() and one.img1_path.parent.parent.name == "r_tiles" for one in written)
+
+
+@pytest.mark.parametrize("option", [["--water", "0.1"], ["--vegetation", "0.4,0.2"], ["--water", "a,b"]])
+def test_bounds_that_are_none_are_refused(pair, tmp_path, option):
+    line = ["data", "indices", *map(str, pair), str(tmp_path / "r.json"), "--index-bands", "2,4,1", "--name", "a"]
+    result = CliRunner().invoke(cli.app, [*line, *option])
+    assert isinstance(result.exception, InputError)
+    assert option[0] in str(result.exception)

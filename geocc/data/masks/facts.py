@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geocc.data.masks.vocabulary import LandClass
     from geocc.data.synthetic.facts import Place
 
-__all__ = ["Fact", "View", "find_facts"]
+__all__ = ["Fact", "View", "change_kinds", "find_facts"]
 
 SPOKEN = 0.002
 """Least share of the frame that a change fills for its class to be spoken of."""
@@ -84,6 +84,25 @@ def find_facts(mask: ChangeMask) -> tuple[Fact, ...]:
         ]
     spoken = [fact for fact in facts if fact.view is View.CHANGE or fact.share >= SPOKEN]
     return tuple(sorted(spoken, key=_order))
+
+
+def change_kinds(mask: ChangeMask) -> list[str]:
+    """Return what kinds of change a mask shows, the largest first.
+
+    Args:
+        mask: Where, and from what to what.
+
+    Returns:
+        `vegetation to water` and the like, of changes that fill enough of the frame to be spoken of; `change` where
+        the mask does not tell of what; nothing where nothing changed.
+    """
+    if not mask.vocabulary:
+        return ["change"] if mask.changed.any() else []
+    classes = np.stack([mask.before[mask.changed], mask.after[mask.changed]], axis=1)
+    pairs, counts = np.unique(classes, axis=0, return_counts=True)
+    spoken = [at for at in np.argsort(-counts, kind="stable") if counts[at] >= SPOKEN * mask.changed.size]
+    words = mask.vocabulary
+    return [f"{words[int(pairs[at, 0])].name} to {words[int(pairs[at, 1])].name}" for at in spoken]
 
 
 def _order(fact: Fact) -> tuple[str, float, str]:

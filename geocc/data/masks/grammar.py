@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Form", "Noun", "Phrase", "Verb", "clause", "counted", "join", "sentence"]
+__all__ = ["NUMBER_WORDS", "Form", "Noun", "Phrase", "Verb", "clause", "counted", "join", "sentence"]
 
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+"""Numbers in words, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def counted(noun: Noun, number: int | None) -> Phrase:
     if number == 1:
         article = "an" if noun.singular[0] in "aeiou" else "a"
         return Phrase(f"{article} {noun.singular}")
-    word = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    word = NUMBER_WORDS[number] if number < len(NUMBER_WORDS) else str(number)
     return Phrase(f"{word} {noun.plural}", plural=True)
 
 

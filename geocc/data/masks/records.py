@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocc.data.masks.facts import change_kinds
 from geocc.data.masks.mask import ChangeMask, classes_by_colour
 from geocc.data.masks.vocabulary import SECOND
 from geocc.data.masks.writer import write_captions
@@ -61,6 +62,7 @@ def caption_records(
         update = {
             "change_caption": captions,
             "change_flag": int(mask.changed.any()),
+            "change_kinds": change_kinds(mask),
             "caption_by": f"geocc masks {style} {mode}",
         }
         yield record.model_copy(update=update)
