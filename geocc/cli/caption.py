@@ -37,15 +37,10 @@ def caption(
     stride: options.Stride = None,
     roi: options.Roi = None,
     align: options.Align = "error",
-    resampling: Annotated[str, typer.Option(help="How warping interpolates, by its GDAL name.")] = "bilinear",
-    scale: Annotated[
-        str,
-        typer.Option(help="How values become uint8, for both dates alike: 'auto' or 'low,high'.", metavar="LOW,HIGH"),
-    ] = "auto",
+    resampling: options.Resampling = "bilinear",
+    scale: options.Scale = "auto",
     nodata: options.Nodata = None,
-    min_valid_fraction: Annotated[
-        float, typer.Option(help="Skip tiles with a smaller share of valid pixels.", min=0, max=1)
-    ] = 0.5,
+    min_valid_fraction: options.MinValidFraction = 0.5,
     prompt: Annotated[str | None, typer.Option(help="The question put to the model, with two <image> slots.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Longest caption in tokens.", min=1)] = 64,
     batch_size: Annotated[str, typer.Option(help="Tiles per call of the model, or 'auto'.")] = "auto",
@@ -71,7 +66,7 @@ def caption(
         "bands": options.parse_bands(bands, bands_t2),
         "align": align,
         "resampling": resampling,
-        "scale": _parse_scale(scale),
+        "scale": options.parse_scale(scale),
         "nodata": nodata,
     }
     layer = caption_changes(
@@ -125,16 +120,6 @@ def summarise(layer: gpd.GeoDataFrame) -> str:
         if failed.empty
         else f"{text} The first failure, tile {failed['tile_id'].iloc[0]}: {failed['error'].iloc[0]}"
     )
-
-
-def _parse_scale(text: str) -> str | tuple[float, float]:
-    if text == "auto":
-        return text
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--scale is {text!r}; expected 'auto' or two numbers, such as 0,3000.") from error
-    return low, high
 
 
 def _parse_batch_size(text: str) -> int | Literal["auto"]:

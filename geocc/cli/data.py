@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
 
+from geocc.cli import options
 from geocc.cli.app import app
+from geocc.errors import InputError
 
 __all__ = ["data"]
 
@@ -142,3 +145,93 @@ def unpack(
 
     check_parent(folder)
     typer.echo(f"{len(extract_archive(archive, folder)):,} files. Unpacked to {folder}.")
+
+
+@data.command()
+def region(
+    t1: options.T1,
+    t2: options.T2,
+    captions: Annotated[
+        Path,
+        typer.Argument(help="Captioned polygons of changes, or a layer of 'geocc caption' that was corrected."),
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder to make, of pictures and records.", metavar="OUT_DIR")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the region, in every record.")] = "region",
+    caption_column: Annotated[
+        str | None,
+        typer.Option(help="Column of the captions. Default: 'caption'; of a layer, 'corrected_caption' where filled."),
+    ] = None,
+    category_column: Annotated[str | None, typer.Option(help="Of polygons, a column to keep in the records.")] = None,
+    flag_from: Annotated[
+        str,
+        typer.Option(
+            help="Of a layer, what says if a tile changed: 'caption', 'changed', or both, which must 'agree'."
+        ),
+    ] = "agree",
+    tile_size: Annotated[
+        int | None, typer.Option(help="Over polygons, side of a tile in pixels. Default: 256.", min=1)
+    ] = None,
+    stride: options.Stride = None,
+    roi: options.Roi = None,
+    bands: options.Bands = None,
+    bands_t2: options.BandsT2 = None,
+    align: options.Align = "error",
+    resampling: options.Resampling = "bilinear",
+    scale: options.Scale = "auto",
+    nodata: options.Nodata = None,
+    min_valid_fraction: options.MinValidFraction = 0.5,
+    min_share: Annotated[
+        float, typer.Option(help="Share of a tile that a polygon must cover to be told.", min=0, max=1)
+    ] = 0.001,
+    max_unchanged: Annotated[
+        float, typer.Option(help="Largest share of unchanged tiles in each part.", min=0, max=1)
+    ] = 0.5,
+    split: Annotated[
+        str, typer.Option(help="Shares of train, val and, if wanted, test.", metavar="TRAIN,VAL[,TEST]")
+    ] = "0.8,0.2",
+    buffer: Annotated[float, typer.Option(help="Pixels between tiles of different parts.", min=0)] = 0.0,
+    blocks: Annotated[
+        int | None, typer.Option(help="Blocks that are each cut into all parts. Default: by the tiles.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another split.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Make training data of two rasters and captions that you drew or corrected, split in space."""
+    from geocc.data.regions import write_training_set
+
+    made = write_training_set(
+        t1,
+        t2,
+        captions,
+        folder,
+        name=name,
+        caption_column=caption_column,
+        category_column=category_column,
+        flag_from=flag_from,  # type: ignore[arg-type]  # checked, with a remedy, where it is used
+        tile_size=tile_size,
+        stride=stride,
+        roi=options.parse_roi(roi),
+        bands=options.parse_bands(bands, bands_t2),
+        align=align,
+        resampling=resampling,
+        scale=options.parse_scale(scale),
+        nodata=nodata,
+        min_valid_fraction=min_valid_fraction,
+        min_share=min_share,
+        max_unchanged=max_unchanged,
+        split=_shares(split),
+        buffer=buffer,
+        blocks=blocks,
+        seed=seed,
+        progress=not quiet and sys.stderr.isatty(),
+    )
+    if not quiet:
+        typer.echo(f"{made}\nWritten to {folder}.")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--split is {text!r}; expected shares such as 0.8,0.2 or 0.7,0.15,0.15.") from error

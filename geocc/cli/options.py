@@ -20,13 +20,17 @@ __all__ = [
     "Align",
     "Bands",
     "BandsT2",
+    "MinValidFraction",
     "Nodata",
+    "Resampling",
     "Roi",
+    "Scale",
     "Stride",
     "TileSize",
     "check_parent",
     "parse_bands",
     "parse_roi",
+    "parse_scale",
 ]
 
 T1 = Annotated[str, typer.Argument(help="Raster of the earlier date: a path or URL.", metavar="T1")]
@@ -49,6 +53,11 @@ Roi = Annotated[
 Align = Annotated[
     str, typer.Option(help="What to do about grids that differ: 'error', or warp the other date onto 't1' or 't2'.")
 ]
+Resampling = Annotated[str, typer.Option(help="How warping interpolates, by its GDAL name.")]
+Scale = Annotated[
+    str, typer.Option(help="How values become uint8, for both dates alike: 'auto' or 'low,high'.", metavar="LOW,HIGH")
+]
+MinValidFraction = Annotated[float, typer.Option(help="Skip tiles with a smaller share of valid pixels.", min=0, max=1)]
 Nodata = Annotated[float | None, typer.Option(help="Value that marks missing pixels.")]
 
 #: Formats that hold geometry and nothing that could reach for other files.
@@ -123,3 +132,18 @@ def _box(text: str) -> BaseGeometry:
     if not (xmin < xmax and ymin < ymax):
         raise InputError(f"--roi is {text!r}; expected xmin < xmax and ymin < ymax.")
     return shapely.box(xmin, ymin, xmax, ymax)
+
+
+def parse_scale(text: str) -> str | tuple[float, float]:
+    """Turn `--scale` into what `caption_changes` takes.
+
+    Raises:
+        InputError: Neither `auto` nor two numbers.
+    """
+    if text == "auto":
+        return text
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--scale is {text!r}; expected 'auto' or two numbers, such as 0,3000.") from error
+    return low, high
