@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from geocc.errors import InputError
@@ -11,13 +11,14 @@ from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings,
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import geopandas as gpd
     import torch
     from odc.geo.geobox import GeoBox
 
     from geocc.inference.captioner import Captioner
+    from geocc.journal import Journal, MemoryJournal
     from geocc.scene import ScenePair, TilePlan
     from geocc.table import TileResult
 
@@ -123,7 +124,9 @@ def caption_changes(
             the run.
         output: File to write the layer to as well; see `geocc.write_layer` for the formats. While the run goes on, its
             results lie in a journal beside it.
-        resume: Whether to go on with the journal that an ended run left beside `output`, if there is one.
+        resume: Whether to go on with the journal that an unfinished run left beside `output`, if there is one. Refused
+            where the rasters, the plan, the model or a parameter are not those of then, with what differs. Tiles that failed
+            are tried again.
         executor: Where the work is done: in this process when left out, else a `geocc.inference.Executor`.
         progress: True for a bar, or a function called with `(tiles done, tiles in all)`.
 
@@ -139,7 +142,8 @@ def caption_changes(
         ModelNotFoundError: No such model.
         CheckpointError: The model's weights do not fit or are unsafe.
         CaptionError: With `on_error="raise"`, the captioner failed.
-        WriteError: `output` cannot be written; said before the work starts where it can be known.
+        WriteError: `output` cannot be written; said before the work starts where it can be known. Or an unfinished run has
+            left its journal there, and `resume` is False.
 
     Examples:
         >>> import geocc
@@ -148,10 +152,15 @@ def caption_changes(
         >>> len(changes)
         4
     """
+    from geocc.journal import check_journal
     from geocc.scene import open_pair, plan_tiles
     from geocc.table import build_layer, check_writable, write_layer
 
     _check_arguments(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    if resume and output is None:
+        raise InputError(
+            "resume=True goes on with the journal beside `output`, and there is no output; pass output=..."
+        )
     workers = as_executor(executor)
     spec = CaptionerSpec(
         model,
@@ -166,19 +175,26 @@ def caption_changes(
     settings = RunSettings(batch_size=batch_size, min_valid_fraction=min_valid_fraction, on_error=on_error)
     if output is not None:
         check_writable(output)
+        check_journal(output, resume=resume)
     pair = open_pair(ds_t1, ds_t2, bands=bands, align=align, resampling=resampling, scale=scale, nodata=nodata)
     plan = plan_tiles(pair, tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
-    captioner = workers.describe(spec)
-    batches = workers.run(pair, plan, spec, settings)
-    layer = build_layer(
-        plan,
-        _with_progress(batches, total=len(plan), progress=progress),
-        t1=pair.t1_label,
-        t2=pair.t2_label,
-        metadata=_metadata(pair, plan, captioner, min_valid_fraction=min_valid_fraction),
-    )
     if output is not None:
-        write_layer(layer, output)
+        check_writable(output, rows=len(plan))
+    captioner = workers.describe(spec)
+    parameters = {"min_valid_fraction": min_valid_fraction}
+    with _open_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
+        batches = workers.run(pair, plan.take(journal.pending()), spec, settings)
+        _collect(batches, journal, total=len(plan), progress=progress)
+        layer = build_layer(
+            plan,
+            journal.results(),
+            t1=pair.t1_label,
+            t2=pair.t2_label,
+            metadata=_metadata(pair, plan, captioner, parameters),
+        )
+        if output is not None:
+            write_layer(layer, output)
+        journal.discard()
     return layer
 
 
@@ -191,21 +207,46 @@ def _check_arguments(*, min_valid_fraction: float, on_error: str, skip_unchanged
         raise InputError(f"skip_unchanged is {skip_unchanged}; expected a probability in (0, 1], or None.")
 
 
-def _with_progress(
-    batches: Iterable[Sequence[TileResult]], *, total: int, progress: bool | Callable[[int, int], None]
-) -> Iterator[TileResult]:
-    results = chain.from_iterable(batches)
-    if callable(progress):
-        for done, result in enumerate(results, start=1):
-            yield result
-            progress(done, total)
-        return
+def _open_journal(
+    output: str | os.PathLike[str] | None,
+    pair: ScenePair,
+    plan: TilePlan,
+    captioner: CaptionerInfo,
+    parameters: dict[str, Any],
+    *,
+    resume: bool,
+) -> Journal | MemoryJournal:
+    from geocc.journal import MemoryJournal, open_journal, run_fingerprint
+
+    if output is None:
+        return MemoryJournal(plan)
+    fingerprint = run_fingerprint(pair, plan, captioner.to_metadata(), parameters)
+    return open_journal(output, plan=plan, fingerprint=fingerprint, resume=resume)
+
+
+def _collect(
+    batches: Generator[Sequence[TileResult], None, None],
+    journal: Journal | MemoryJournal,
+    *,
+    total: int,
+    progress: bool | Callable[[int, int], None],
+) -> None:
+    """Keep every batch as it lands, and say so."""
     from tqdm.auto import tqdm
 
-    yield from tqdm(results, total=total, unit="tile", desc="captioning", disable=not progress)
+    done = journal.done
+    bar = tqdm(total=total, initial=done, unit="tile", desc="captioning", disable=progress is not True)
+    with bar, closing(batches):
+        for batch in batches:
+            journal.append(batch)
+            bar.update(len(batch))
+            if callable(progress):
+                for _ in batch:
+                    done += 1
+                    progress(done, total)
 
 
-def _metadata(pair: ScenePair, plan: TilePlan, captioner: CaptionerInfo, **parameters: Any) -> dict[str, Any]:
+def _metadata(pair: ScenePair, plan: TilePlan, captioner: CaptionerInfo, parameters: dict[str, Any]) -> dict[str, Any]:
     from geocc._versions import versions
 
     return {

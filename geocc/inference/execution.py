@@ -16,7 +16,7 @@ from geocc.inference.batching import OnError, initial_batch_size
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from geocc.inference.captioner import Captioner
     from geocc.scene import ScenePair, TilePlan
@@ -125,7 +125,7 @@ class Executor(Protocol):
 
     def run(
         self, pair: ScenePair, plan: TilePlan, spec: CaptionerSpec, settings: RunSettings
-    ) -> Iterator[Sequence[TileResult]]:
+    ) -> Generator[Sequence[TileResult], None, None]:
         """Caption every tile of the plan, each exactly once.
 
         Args:
@@ -157,7 +157,7 @@ class LocalExecutor:
 
     def run(
         self, pair: ScenePair, plan: TilePlan, spec: CaptionerSpec, settings: RunSettings
-    ) -> Iterator[Sequence[TileResult]]:
+    ) -> Generator[Sequence[TileResult], None, None]:
         """Caption every tile of the plan; see `Executor.run`."""
         from geocc.inference.run import caption_batches
 

@@ -11,7 +11,7 @@ from geocc.inference.execution import RunSettings, first_batch_size
 from geocc.table import TileResult, TileStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def caption_tiles(
 
 def caption_batches(
     pair: ScenePair, plan: TilePlan, captioner: Captioner, settings: RunSettings
-) -> Iterator[list[TileResult]]:
+) -> Generator[list[TileResult], None, None]:
     """Read and caption every tile of a plan, the results a batch at a time; otherwise as `caption_tiles`."""
     reader = _Reader(pair, plan, min_valid_fraction=settings.min_valid_fraction, on_error=settings.on_error)
     batch_size = first_batch_size(settings.batch_size, captioner)

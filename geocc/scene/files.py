@@ -49,17 +49,17 @@ class _Handles:
     """Open datasets, one per process and thread: GDAL's are safe in neither two threads nor a forked child."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._local = threading.local()
 
     def get(self) -> Any:
         pid = os.getpid()
         if getattr(self._local, "pid", None) != pid:
-            self._local.dataset, self._local.pid = _open(self._path), pid
+            self._local.dataset, self._local.pid = _open(self.path), pid
         return self._local.dataset
 
     def __reduce__(self) -> tuple[type[_Handles], tuple[str]]:
-        return _Handles, (self._path,)
+        return _Handles, (self.path,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,11 @@ class FileSource:
     has_mask: bool
     flip: Flip
     handles: _Handles = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path or address as it was given, secrets and all."""
+        return self.handles.path
 
     def read(self, window: PixelWindow) -> Planes:
         """Read one window; raises ReadError, which names date, file and window."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,14 @@ class TilePlan:
         part = TilePlan(self.geobox, self.tile_size, self.stride, *(column[index] for column in self._columns))
         part.__dict__["tile_ids"] = self.tile_ids[index]  # a name may depend on the tiles that are left out
         return part
+
+    def digest(self) -> str:
+        """Sixteen hex digits that change with any tile or the grid."""
+        grid = f"{self.geobox.crs} {self.geobox.affine!r} {self.geobox.shape} {self.tile_size} {self.stride}"
+        found = hashlib.sha256(grid.encode())
+        for column in self._columns:
+            found.update(np.ascontiguousarray(column, "<i8").tobytes())
+        return found.hexdigest()[:16]
 
     def footprints(self) -> GeoSeries:
         """The ground of every tile as a GeoSeries of polygons in the CRS of the scene."""
