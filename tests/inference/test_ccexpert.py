@@ -9,7 +9,8 @@ from support import tiny_ccexpert
 from geocc.errors import InputError
 from geocc.inference import NO_CHANGE_SENTENCES, CCExpertCaptioner, TileBatch
 from geocc.inference.captioner import Captioner
-from geocc.inference.likelihood import no_change_probability
+from geocc.inference.decoding import answer_probability, read_prompts
+from geocc.inference.drafts import AnswerTree
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,8 @@ def test_the_probability_of_no_change_is_the_sum_over_the_sentences(batch):
     expected = []
     with torch.inference_mode():
         features = model.get_image_features(processor.pixel_values(batch.images)).image_features
-        measured = no_change_probability(model, prompt.expand(5, -1), features, sentences=sentences)
+        tree = AnswerTree.from_answers(sentences)
+        measured = answer_probability(read_prompts(model, prompt.expand(5, -1), features, tree=tree))
         for i in range(5):
             total = 0.0
             for sentence in sentences:
