@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from geocc.errors import InputError
 from geocc.inference.captioner import Caption, TileBatch
+from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
 from geocc.inference.device import choose_device, choose_dtype, free_memory
+from geocc.inference.drafts import AnswerTree
 from geocc.inference.greedy import Answer, answer_greedily
-from geocc.inference.likelihood import no_change_probability
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from geocc.inference.decoding import ReadPrompts
     from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
 
 __all__ = ["CCExpertCaptioner"]
@@ -41,6 +44,9 @@ class CCExpertCaptioner:
         prompt: The question, with two `<image>` slots; the processor's own when left out.
         max_new_tokens: Longest caption in tokens.
         skip_unchanged: Pairs whose change probability is below this are not decoded; needs a change head.
+        draft: The answer that most tiles get, checked in the prompt's own pass so that such a tile needs no decoding
+            step; changes the speed and no caption. Left out, the first of `NO_CHANGE_SENTENCES`. A model without a change
+            head checks all of those anyway.
 
     Raises:
         InputError: `skip_unchanged` without a change head, or a prompt without two slots.
@@ -56,6 +62,7 @@ class CCExpertCaptioner:
         prompt: str | None = None,
         max_new_tokens: int = 64,
         skip_unchanged: float | None = None,
+        draft: str | None = None,
     ) -> None:
         if skip_unchanged is not None and not model.config.change_head:
             raise InputError(
@@ -72,6 +79,12 @@ class CCExpertCaptioner:
         self._max_new_tokens = max_new_tokens
         self._skip_unchanged = skip_unchanged
         self._prompt_ids = processor.prompt_ids(prompt)
+        self._is_plain = is_plain_greedy(model)
+        written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
+        self._no_change = AnswerTree.from_answers(processor.answer_ids(written))
+        self._draft = AnswerTree.from_answers(
+            processor.answer_ids([NO_CHANGE_SENTENCES[0]] if draft is None else [draft])
+        )
 
     @classmethod
     def from_pretrained(
@@ -92,7 +105,7 @@ class CCExpertCaptioner:
             local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
-            **settings: `prompt`, `max_new_tokens` and `skip_unchanged` of the class.
+            **settings: `prompt`, `max_new_tokens`, `skip_unchanged` and `draft` of the class.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -160,36 +173,53 @@ class CCExpertCaptioner:
     @torch.inference_mode()
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order."""
-        pixels = self._processor.pixel_values(batch.images)
-        features = self._model.get_image_features(pixels.to(self._model.device, self._model.dtype))
+        pixels = self._processor.pixel_values(batch.images, device=self._model.device)
+        features = self._model.get_image_features(pixels.to(self._model.dtype))
         prompt = torch.tensor(self._prompt_ids, device=self._model.device).expand(len(batch), -1)
         if features.change_logits is None:
-            unchanged = no_change_probability(
-                self._model, prompt, features.image_features, sentences=self._sentence_ids()
-            )
-            probabilities = 1 - unchanged
-        else:
-            probabilities = features.change_logits.float().sigmoid()
-        return self._decode(prompt, features.image_features, probabilities)
+            return self._caption_by_words(prompt, features.image_features)
+        return self._caption_by_head(prompt, features.image_features, features.change_logits.float().sigmoid())
 
-    def _decode(self, prompt: Tensor, image_features: Tensor, probabilities: Tensor) -> list[Caption]:
+    def _caption_by_head(self, prompt: Tensor, image_features: Tensor, probabilities: Tensor) -> list[Caption]:
         wanted = torch.ones_like(probabilities, dtype=torch.bool)
         if self._skip_unchanged is not None:
             wanted = probabilities >= self._skip_unchanged
         answers = iter(self._answer(prompt[wanted], image_features[wanted]) if wanted.any() else [])
         captions = []
         for probability, decode in zip(probabilities.tolist(), wanted.tolist(), strict=True):
-            if not decode:
+            if decode:
+                text, confidence = next(answers)
+                changed = probability >= 0.5
+                captions.append(Caption(text, changed=changed, change_probability=probability, confidence=confidence))
+            else:
                 captions.append(
                     Caption(NO_CHANGE_SENTENCES[0], changed=False, change_probability=probability, decoded=False)
                 )
-                continue
-            text, confidence = next(answers)
-            changed = probability >= 0.5 if self._model.config.change_head else not says_no_change(text)
-            captions.append(Caption(text, changed=changed, change_probability=probability, confidence=confidence))
         return captions
 
+    def _caption_by_words(self, prompt: Tensor, image_features: Tensor) -> list[Caption]:
+        read = read_prompts(self._model, prompt, image_features, tree=self._no_change)
+        probabilities = (1 - answer_probability(read)).tolist()
+        answers = self._finish(read) if self._is_plain else self._generate(prompt, image_features)
+        return [
+            Caption(text, changed=not says_no_change(text), change_probability=probability, confidence=confidence)
+            for (text, confidence), probability in zip(answers, probabilities, strict=True)
+        ]
+
     def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
+        if not self._is_plain:
+            return self._generate(prompt, image_features)
+        return self._finish(read_prompts(self._model, prompt, image_features, tree=self._draft))
+
+    def _finish(self, read: ReadPrompts) -> list[Answer]:
+        spoken = continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens)
+        texts = self._processor.batch_decode([answer.tokens for answer in spoken], skip_special_tokens=True)
+        return [
+            Answer(text.strip(), math.exp(math.fsum(answer.log_probabilities) / len(answer.log_probabilities)))
+            for text, answer in zip(texts, spoken, strict=True)
+        ]
+
+    def _generate(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         return answer_greedily(
             self._model,
             self._processor,
@@ -198,7 +228,3 @@ class CCExpertCaptioner:
             attention_mask=torch.ones_like(prompt),
             image_features=image_features,
         )
-
-    def _sentence_ids(self) -> list[list[int]]:
-        written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
-        return self._processor.answer_ids(written)

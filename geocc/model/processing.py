@@ -13,6 +13,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from geocc.errors import InputError
 from geocc.model.chat import IGNORE_INDEX, IMAGE_TOKEN, PROMPT, Chat
+from geocc.model.resize import resize_as_pillow
 
 if TYPE_CHECKING:
     import os
@@ -156,11 +157,18 @@ class CCExpertProcessor(ProcessorMixin):
             data["pixel_values"] = pixels
         return BatchFeature(data, tensor_type=return_tensors)
 
-    def pixel_values(self, images: Sequence[Sequence[Image.Image]] | NDArray[np.uint8] | Tensor) -> Tensor:
+    def pixel_values(
+        self,
+        images: Sequence[Sequence[Image.Image]] | NDArray[np.uint8] | Tensor,
+        *,
+        device: torch.device | None = None,
+    ) -> Tensor:
         """Bring pairs of images to the tower's size and range.
 
         Args:
             images: Pairs of Pillow images, the earlier date first, or `(B, T=2, C=3, H, W)` uint8.
+            device: Where the pixels are wanted. A CUDA device resizes square arrays itself, the whole batch at once and
+                to the same bits as Pillow, for one core with Pillow feeds it some 200 pairs a second at most.
 
         Returns:
             `(B, T=2, C, H, W)` float32 in [-1, 1].
@@ -168,6 +176,30 @@ class CCExpertProcessor(ProcessorMixin):
         Raises:
             InputError: If the images are of another form, or deeper than eight bits.
         """
+        if device is not None and device.type == "cuda" and isinstance(images, np.ndarray) and self._is_plain(images):
+            return self._pixels_at(torch.from_numpy(images).to(device))
+        pixels = self._pixels_by_pillow(images)
+        return pixels if device is None else pixels.to(device)
+
+    def _is_plain(self, images: NDArray[Any]) -> bool:
+        """Tell whether an array may be resized on a device: squares, and nothing asked of the image processor but that."""
+        asked = self.image_processor
+        return (
+            images.shape[-2] == images.shape[-1] > 0
+            and asked.resample == Image.Resampling.BICUBIC
+            and bool(asked.do_resize and asked.do_rescale and asked.do_normalize)
+            and asked.rescale_factor == 1 / 255
+        )
+
+    def _pixels_at(self, images: Tensor) -> Tensor:
+        """Do on the images' own device what the image processor does."""
+        _check_pairs(images.shape, str(images.dtype).removeprefix("torch."))
+        asked = self.image_processor
+        resized = resize_as_pillow(images, asked.size["height"]).float() / 255
+        mean, std = (resized.new_tensor(values)[:, None, None] for values in (asked.image_mean, asked.image_std))
+        return (resized - mean) / std
+
+    def _pixels_by_pillow(self, images: Sequence[Sequence[Image.Image]] | NDArray[np.uint8] | Tensor) -> Tensor:
         flat = _from_array(np.asarray(images)) if isinstance(images, np.ndarray | torch.Tensor) else _from_pairs(images)
         done = self.image_processor(flat, input_data_format="channels_first", return_tensors="pt")
         pairs: Tensor = done["pixel_values"].unflatten(0, (-1, 2))
@@ -182,12 +214,16 @@ class CCExpertProcessor(ProcessorMixin):
         return [self._chat.answer(caption) for caption in captions]
 
 
-def _from_array(images: NDArray[Any]) -> list[NDArray[np.uint8]]:
-    if images.ndim != 5 or images.shape[1:3] != (2, 3) or images.dtype != np.uint8:
+def _check_pairs(shape: tuple[int, ...], dtype: str) -> None:
+    if len(shape) != 5 or tuple(shape[1:3]) != (2, 3) or dtype != "uint8":
         raise InputError(
-            f"images of shape {images.shape} and dtype {images.dtype} were given; an array of pairs is "
+            f"images of shape {tuple(shape)} and dtype {dtype} were given; an array of pairs is "
             "(B, T=2, C=3, H, W) uint8, the earlier date first"
         )
+
+
+def _from_array(images: NDArray[Any]) -> list[NDArray[np.uint8]]:
+    _check_pairs(images.shape, str(images.dtype))
     return list(images.reshape(-1, *images.shape[2:]))
 
 
