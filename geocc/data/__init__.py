@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc.data import masks, readers, synthetic
+    from geocc.data import masks, readers, regions, synthetic
     from geocc.data.archives import Limits, extract_archive
     from geocc.data.describe import Description, describe
     from geocc.data.mixture import Entry, Mixture, shipped_mixtures
@@ -34,6 +34,7 @@ __all__ = [
     "masks",
     "read_records",
     "readers",
+    "regions",
     "shipped_mixtures",
     "synthetic",
     "write_records",
@@ -42,7 +43,7 @@ __all__ = [
 # Each name is imported when it is first used: some need pydantic, torch or GDAL.
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["masks", "readers", "synthetic"],
+    submodules=["masks", "readers", "regions", "synthetic"],
     submod_attrs={
         "archives": ["Limits", "extract_archive"],
         "describe": ["Description", "describe"],

@@ -1,6 +1,8 @@
 """Caption, correct, fine-tune, caption again: one's own region by commands only."""
 
+import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from geocc.data import read_records
 from geocc.data.synthetic import make_scene
 from geocc.inference import NO_CHANGE_SENTENCES
 from geocc.model.captioning import load_captioning_checkpoint
+from geocc.training import load_config
 
 cli.register_commands()
 
@@ -69,6 +72,13 @@ def loop(tmp_path_factory):
     run("train", folder / "lora.yaml")
     run("caption", *rasters, "-o", folder / "second.gpkg", "--model", folder / "run" / "adapter", *tiles)
     return folder
+
+
+def test_the_settings_on_the_page_load(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/how-to/fine-tune-region.md").read_text()
+    (tmp_path / "my-region.yaml").write_text(re.search(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[1])
+    settings = load_config(tmp_path / "my-region.yaml")
+    assert (settings.recipe.stage, settings.lora.rank, settings.start_from) == (3, 16, "any")
 
 
 def test_what_was_corrected_is_what_is_trained_on(loop):

@@ -153,6 +153,13 @@ def test_a_grazed_tile_is_neither_changed_nor_unchanged(dates, tmp_path):
     assert "1 merely grazed by a change" in str(result)
 
 
+def test_polygons_that_no_tile_meets_are_counted(dates, tmp_path):
+    polygons = drawn(("a house", 4, 4, 10, 10), ("a far house", 900, 900, 910, 910))
+    result, _ = made(dates, polygons, tmp_path / "set", split=(1.0,))
+    assert result.unused_polygons == 1
+    assert "polygons outside every tile: 1" in str(result)
+
+
 def test_polygons_along_tile_edges_do_not_reach_the_neighbours():
     labels = label_tiles(plan_tiles(GRID, tile_size=SIZE), drawn(("a field", 16, 16, 32, 32)), min_share=0)
     assert [label.tile_id for label in labels.tiles if label.changed] == ["r000016_c000016"]
@@ -233,6 +240,9 @@ def test_parts_on_disk_share_no_ground(dates, tmp_path):
     for one, other in itertools.combinations(parts.values(), 2):
         assert min(a.distance(b) for a in one for b in other) > 3
     assert sum(map(len, parts.values())) + result.dropped["buffer"] == result.planned
+    for one, other in itertools.combinations(records.values(), 2):
+        grounds = [shapely.geometry.shape(record.footprint) for record in (one, other)]
+        assert one.split == other.split or not shapely.intersects(*grounds)
 
 
 @st.composite
