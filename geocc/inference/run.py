@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from geocc.errors import ReadError
 from geocc.inference.batching import BatchRunner, OnError, TileFailure
 from geocc.inference.execution import RunSettings, first_batch_size
+from geocc.scene.reading import read_tiles
 from geocc.table import TileResult, TileStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from geocc.inference.captioner import Caption, Captioner
     from geocc.scene import ScenePair, TilePlan
+    from geocc.scene.reading import ReadTile
 
 __all__ = ["caption_batches", "caption_tiles"]
+
+_SETTLED = 64  # tiles without data that are handed on without waiting for a batch to fill
 
 
 def caption_tiles(
@@ -57,54 +61,54 @@ def caption_batches(
     pair: ScenePair, plan: TilePlan, captioner: Captioner, settings: RunSettings
 ) -> Generator[list[TileResult], None, None]:
     """Read and caption every tile of a plan, the results a batch at a time; otherwise as `caption_tiles`."""
-    reader = _Reader(pair, plan, min_valid_fraction=settings.min_valid_fraction, on_error=settings.on_error)
-    batch_size = first_batch_size(settings.batch_size, captioner)
-    runner = BatchRunner(captioner, batch_size=batch_size, on_error=settings.on_error)
-    done: list[TileResult] = []
-    for tile_id, answer in runner.run(reader.tiles()):
-        done.extend(reader.take_settled())
-        done.append(_result(tile_id, answer, valid_fraction=reader.valid_fractions.pop(tile_id)))
-        if len(done) >= runner.batch_size:
-            yield done
-            done = []
-    done.extend(reader.take_settled())
-    if done:
-        yield done
+    runner = BatchRunner(
+        captioner, batch_size=first_batch_size(settings.batch_size, captioner), on_error=settings.on_error
+    )
+    waiting: list[_Waiting] = []
+    settled: list[TileResult] = []
+    with closing(read_tiles(pair, plan, threads=settings.read_threads)) as stream:
+        for read in stream:
+            outcome = _judge(read, plan, settings)
+            if isinstance(outcome, TileResult):
+                settled.append(outcome)
+            else:
+                waiting.append(outcome)
+            if len(waiting) >= runner.batch_size:
+                yield [*settled, *_caption(runner, waiting)]
+                waiting, settled = [], []
+            elif len(settled) >= _SETTLED:
+                yield settled
+                settled = []
+    if waiting or settled:
+        yield [*settled, *_caption(runner, waiting)]
 
 
-class _Reader:
-    """Reads the plan's tiles in order; settles at once those that no captioner needs to see."""
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A tile on its way to the captioner."""
 
-    def __init__(self, pair: ScenePair, plan: TilePlan, *, min_valid_fraction: float, on_error: OnError) -> None:
-        self._pair = pair
-        self._plan = plan
-        self._min_valid_fraction = min_valid_fraction
-        self._on_error = on_error
-        self._settled: deque[TileResult] = deque()
-        self.valid_fractions: dict[str, float] = {}
+    tile_id: str
+    image: NDArray[np.uint8]
+    valid_fraction: float
 
-    def tiles(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        for tile_id, window in zip(self._plan.tile_ids.tolist(), self._plan, strict=True):
-            try:
-                tile = self._pair.read(window)
-            except ReadError as error:
-                if self._on_error == "raise":
-                    raise
-                self._settle(tile_id, status=TileStatus.FAILED, error=str(error))
-                continue
-            valid_fraction = tile.valid_fraction
-            if valid_fraction == 0 or valid_fraction < self._min_valid_fraction:
-                self._settle(tile_id, status=TileStatus.SKIPPED_NODATA, valid_fraction=valid_fraction)
-                continue
-            self.valid_fractions[tile_id] = valid_fraction
-            yield tile_id, tile.padded(self._plan.tile_size).image
 
-    def take_settled(self) -> Iterator[TileResult]:
-        while self._settled:
-            yield self._settled.popleft()
+def _judge(read: ReadTile, plan: TilePlan, settings: RunSettings) -> TileResult | _Waiting:
+    """The tile for the captioner, or its result where no captioner needs to see it."""
+    tile_id = str(plan.tile_ids[read.position])
+    if read.tile is None:
+        if settings.on_error == "raise" and read.error is not None:
+            raise read.error
+        return TileResult(tile_id=tile_id, status=TileStatus.FAILED, error=str(read.error))
+    valid_fraction = read.tile.valid_fraction
+    if valid_fraction == 0 or valid_fraction < settings.min_valid_fraction:
+        return TileResult(tile_id=tile_id, status=TileStatus.SKIPPED_NODATA, valid_fraction=valid_fraction)
+    return _Waiting(tile_id, read.tile.padded(plan.tile_size).image, valid_fraction)
 
-    def _settle(self, tile_id: str, **fields: Any) -> None:
-        self._settled.append(TileResult(tile_id=tile_id, **fields))
+
+def _caption(runner: BatchRunner, waiting: Sequence[_Waiting]) -> Iterator[TileResult]:
+    answers = runner.run((tile.tile_id, tile.image) for tile in waiting)
+    for tile, (_, answer) in zip(waiting, answers, strict=True):
+        yield _result(tile.tile_id, answer, valid_fraction=tile.valid_fraction)
 
 
 def _result(tile_id: str, answer: Caption | TileFailure, *, valid_fraction: float) -> TileResult:

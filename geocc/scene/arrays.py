@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from geocc.errors import BandError, InputError, MissingCRSError, ReadError
 from geocc.scene.bands import Band, BandTriple, pick_bands
+from geocc.scene.blocks import BlockGrid
 from geocc.scene.grid import Flip, crs_of, upright
 from geocc.scene.labels import parse_label
 from geocc.scene.privacy import mask_secrets
@@ -65,6 +67,14 @@ class ArraySource:
     axes: _Axes
     flip: Flip
 
+    @cached_property
+    def blocks(self) -> BlockGrid | None:
+        """The chunks of the array on the upright grid, None for one in memory and for one that does not tell."""
+        rows, cols = (_chunk_edges(self.layers[0], dim) for dim in (self.axes.y, self.axes.x))
+        if rows is None or cols is None:
+            return None
+        return BlockGrid(rows, cols).flipped(rows=self.flip.rows, cols=self.flip.cols)
+
     def read(self, window: PixelWindow) -> Planes:
         """Read one window, computing no more than it needs; raises ReadError, which names date, array and window."""
         stored = self.flip.stored(window, self.geobox)
@@ -88,6 +98,16 @@ class ArraySource:
         part = self.layers[0].variable.isel({**under, self.band_dim: distinct})
         values = part.transpose(self.band_dim, self.axes.y, self.axes.x).to_numpy()
         return values if distinct == list(self.positions) else values[[distinct.index(i) for i in self.positions]]
+
+
+def _chunk_edges(layer: xr.DataArray, dim: Hashable) -> NDArray[np.int64] | None:
+    """Where the chunks along a dimension begin and end."""
+    if dim in layer.chunksizes:
+        return np.cumsum([0, *layer.chunksizes[dim]], dtype=np.int64)
+    size, chunk = layer.sizes[dim], layer.encoding.get("preferred_chunks", {}).get(dim)
+    if layer.variable._in_memory or not isinstance(chunk, int):  # noqa: SLF001 - reading `.data` to see would load it
+        return None
+    return np.append(np.arange(0, size, chunk), size)
 
 
 def open_array(

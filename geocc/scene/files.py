@@ -22,6 +22,7 @@ from rasterio.windows import Window
 
 from geocc.errors import InputError, MissingCRSError, ReadError
 from geocc.scene.bands import Band, BandTriple, pick_bands
+from geocc.scene.blocks import BlockGrid
 from geocc.scene.grid import Flip, crs_of, upright
 from geocc.scene.labels import parse_label
 from geocc.scene.privacy import mask_secrets
@@ -69,6 +70,7 @@ class FileSource:
     Attributes:
         indexes: 1-based numbers of the red, green and blue band.
         has_mask: Whether the file carries an alpha or mask band, which then decides with the values what is valid.
+        blocks: The blocks in which the file is stored, on the upright grid.
     """
 
     date: str
@@ -81,6 +83,7 @@ class FileSource:
     indexes: tuple[int, int, int]
     has_mask: bool
     flip: Flip
+    blocks: BlockGrid
     handles: _Handles = field(repr=False)
 
     @property
@@ -151,8 +154,18 @@ def open_file(path: str, *, date: str, bands: BandTriple | None, nodata: float |
             indexes=(indexes[0], indexes[1], indexes[2]),
             has_mask=MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1],
             flip=flip,
+            blocks=_blocks(dataset, indexes).flipped(rows=flip.rows, cols=flip.cols),
             handles=_Handles(path),
         )
+
+
+def _blocks(dataset: Any, indexes: tuple[int, ...]) -> BlockGrid:
+    block_height, block_width = (
+        max(sides) for sides in zip(*(dataset.block_shapes[i - 1] for i in indexes), strict=True)
+    )
+    return BlockGrid.regular(
+        height=dataset.height, width=dataset.width, block_height=block_height, block_width=block_width
+    )
 
 
 def _open(path: str) -> Any:

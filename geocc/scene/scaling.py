@@ -49,8 +49,10 @@ class Stretch:
     origin: str
 
     def apply(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Map `(C, h, w)` values to uint8; invalid pixels become 0."""
+        """Map `(C, h, w)` values to uint8; invalid pixels become 0. May return `values` itself."""
         if values.dtype == np.uint8 and self._is_identity:
+            if valid.all():
+                return values
             return np.where(valid, values, np.uint8(0))
         lo = np.asarray(self.lo, float)[:, None, None]
         hi = np.asarray(self.hi, float)[:, None, None]

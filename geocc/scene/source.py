@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
+    from geocc.scene.blocks import BlockGrid
     from geocc.scene.window import PixelWindow
 
 __all__ = ["Planes", "Source", "empty_planes", "valid_pixels"]
@@ -71,6 +72,11 @@ class Source(Protocol):
         """When it was taken."""
         ...
 
+    @property
+    def blocks(self) -> BlockGrid | None:
+        """How its pixels are stored, None where any window costs the same."""
+        ...
+
     def read(self, window: PixelWindow) -> Planes:
         """Read a window that lies inside `geobox`.
 
@@ -100,6 +106,8 @@ def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDAr
     Returns:
         `(h, w)` bool.
     """
+    if values.dtype.kind != "f" and all(value is None for value in nodata):
+        return np.ones(values.shape[1:], bool)
     missing = np.stack([_equals(plane, value) for plane, value in zip(values, nodata, strict=True)])
     impossible = missing[[value is not None and value < 0 for value in nodata]].any(axis=0)
     if values.dtype.kind == "f":

@@ -13,6 +13,7 @@ Nothing is warped before it is asked for, and then only the part of the source u
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,8 @@ from odc.geo.roi import roi_from_points
 from odc.geo.types import xy_
 
 from geocc.errors import InputError
+from geocc.scene.blocks import Windows
+from geocc.scene.grid import grid_crs, same_crs
 from geocc.scene.source import Planes, Source, empty_planes
 from geocc.scene.window import PixelWindow
 
@@ -39,6 +42,10 @@ RESAMPLINGS = {"nearest": 1, "bilinear": 1, "cubic": 2, "cubic_spline": 2, "lanc
 
 _MAX_ROI_PIXELS = 2**22  # per warp: where the grid is much coarser than the source, a tile is warped in parts
 _FULL = 1e-4  # how far the warped coverage may fall from 1: float32 sums of weights that are 1 in theory
+
+# rasterio quiets a warning around every warp by swapping the process's warning filters, which two threads at once would
+# leave in disorder.
+_WARPING = threading.Lock()
 
 
 class View(Protocol):
@@ -56,6 +63,10 @@ class View(Protocol):
 
     def read(self, window: PixelWindow) -> Planes:
         """Read a window of the pair's grid; ground outside the source comes back as invalid zeros."""
+        ...
+
+    def source_windows(self, windows: Windows) -> Windows:
+        """The windows of the source that are read for windows of the pair's grid, to within a few pixels."""
         ...
 
 
@@ -92,6 +103,14 @@ class ShiftedView:
             planes.values[:, place.rows, place.cols] = part.values
             planes.valid[place.rows, place.cols] = part.valid
         return planes
+
+    def source_windows(self, windows: Windows) -> Windows:
+        """The windows of the source under windows of the pair's grid."""
+        height, width = self.source.geobox.shape
+        moved = Windows(
+            windows.top + self.row, windows.bottom + self.row, windows.left + self.col, windows.right + self.col
+        )
+        return moved.clipped(height=height, width=width)
 
 
 @dataclass(frozen=True)
@@ -133,6 +152,33 @@ class WarpedView:
             planes, self.source.geobox[roi.rows, roi.cols], target, scale=(1 / max(step_x, 1), 1 / max(step_y, 1))
         )
 
+    def source_windows(self, windows: Windows) -> Windows:
+        """The windows of the source that are read for windows of the pair's grid, to within a few pixels."""
+        x, y = self._spread(windows)
+        # How many source pixels one of the grid spans is told by the windows; the kernel reaches as many of those.
+        spans = np.ptp(x, axis=1) / np.maximum(windows.right - windows.left, 1)
+        reach = max(float(np.nanmax(spans, initial=1.0)), 1.0)
+        padding = math.ceil(RESAMPLINGS[self.resampling] * reach) + 2
+        edges = (y.min(axis=1) - padding, y.max(axis=1) + padding, x.min(axis=1) - padding, x.max(axis=1) + padding)
+        height, width = self.source.geobox.shape
+        found = Windows(*(np.nan_to_num(np.floor(edge), nan=-1.0).astype(np.int64) for edge in edges))
+        return found.clipped(height=height, width=width)
+
+    def _spread(self, windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`(N, 9)` columns and rows of the source under nine points of each window; NaN where it has no place there."""
+        left, right = windows.left.astype(float), windows.right.astype(float)
+        top, bottom = windows.top.astype(float), windows.bottom.astype(float)
+        cols = np.stack([left, (left + right) / 2, right] * 3, axis=1)
+        rows = np.repeat(np.stack([top, (top + bottom) / 2, bottom], axis=1), 3, axis=1)
+        x, y = self.geobox.pix2wld(cols.ravel(), rows.ravel())
+        ours, theirs = grid_crs(self.geobox), grid_crs(self.source.geobox)
+        if not same_crs(ours, theirs):
+            x, y = ours.transformer_to_crs(theirs)(x, y)
+        with np.errstate(invalid="ignore"):
+            placed = self.source.geobox.wld2pix(np.asarray(x), np.asarray(y))
+        x, y = (np.where(np.isfinite(axis), axis, np.nan).reshape(cols.shape) for axis in placed)
+        return x, y
+
     def _read_in_parts(self, window: PixelWindow) -> Planes:
         planes = empty_planes(window, self.source.dtype)
         half_rows, half_cols = -(-window.height // 2), -(-window.width // 2)
@@ -162,19 +208,20 @@ class WarpedView:
         stack[:3] = np.where(planes.valid, planes.values, 0)
         stack[3] = planes.valid
         warped = np.zeros((4, *dst.shape), working)
-        rasterio.warp.reproject(
-            stack,
-            warped,
-            src_transform=src.affine,
-            src_crs=str(src.crs),
-            dst_transform=dst.affine,
-            dst_crs=str(dst.crs),
-            resampling=rasterio.warp.Resampling[self.resampling],
-            # Left alone, GDAL guesses the kernel's size from each window's shape, so that tiles would differ at their
-            # seams and rotation would blur: https://github.com/OSGeo/gdal/issues/7750
-            XSCALE=scale[0],
-            YSCALE=scale[1],
-        )
+        with _WARPING:
+            rasterio.warp.reproject(
+                stack,
+                warped,
+                src_transform=src.affine,
+                src_crs=str(src.crs),
+                dst_transform=dst.affine,
+                dst_crs=str(dst.crs),
+                resampling=rasterio.warp.Resampling[self.resampling],
+                # Left alone, GDAL guesses the kernel's size from each window's shape, so that tiles would differ at their
+                # seams and rotation would blur: https://github.com/OSGeo/gdal/issues/7750
+                XSCALE=scale[0],
+                YSCALE=scale[1],
+            )
         coverage = warped[3]
         valid = np.abs(coverage - 1) <= _FULL
         values = np.where(valid, warped[:3] / np.where(valid, coverage, 1), 0)

@@ -1,0 +1,158 @@
+"""Tiles read ahead of need: in threads, each block of the rasters once, within a bounded memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geocc.errors import InputError, ReadError
+from geocc.scene.blocks import Cells, Windows
+from geocc.scene.cache import CachedSource
+from geocc.scene.schedule import plan_windows, reading_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
+
+    from geocc.scene.pair import ScenePair
+    from geocc.scene.plan import TilePlan
+    from geocc.scene.views import View
+    from geocc.scene.window import Tile
+
+__all__ = ["BLOCK_CACHE_BYTES", "ReadTile", "read_tiles"]
+
+BLOCK_CACHE_BYTES = 512 * 2**20
+"""What both dates together may keep of blocks that further tiles need."""
+
+_AHEAD_BYTES = 64 * 2**20  # of tiles that are read and wait for the model
+_MOST_AHEAD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTile:
+    """One tile of a plan, read or not.
+
+    Attributes:
+        position: Its position in the plan.
+        tile: Its pixels, None where they cannot be read.
+        error: Why not.
+    """
+
+    position: int
+    tile: Tile | None
+    error: ReadError | None = None
+
+
+def read_tiles(
+    pair: ScenePair, plan: TilePlan, *, threads: int = 4, cache_bytes: int = BLOCK_CACHE_BYTES
+) -> Generator[ReadTile, None, None]:
+    """Read every tile of a plan, the next ones in threads while the present one is worked on.
+
+    A block of a file, or a chunk of an array, is read once as long as `cache_bytes` hold what further tiles need of it.
+    GDAL's own cache of blocks is bounded while tiles are read, and as large as before afterwards.
+
+    Args:
+        pair: The two dates.
+        plan: The tiles.
+        threads: Threads that read ahead; 0 reads each tile when it is asked for.
+        cache_bytes: Memory for blocks, for both dates together.
+
+    Yields:
+        Each tile once, in the order of `geocc.scene.schedule.reading_order`, whatever the number of threads. A tile that
+        cannot be read comes with its error.
+
+    Raises:
+        InputError: `threads` is negative.
+    """
+    if threads < 0:
+        raise InputError(f"threads is {threads}; expected 0 or more.")
+    order = reading_order(pair, plan)
+    cached, release, is_first = _cached(pair, plan, order, budget=cache_bytes)
+
+    def read(at: int) -> ReadTile:
+        position = int(order[at])
+        try:
+            return ReadTile(position, cached.read(plan[position]))
+        except ReadError as error:
+            return ReadTile(position, None, error)
+        finally:
+            release(at)
+
+    with ExitStack() as stack:
+        if cached is not pair:
+            from geocc.scene.gdal import bounded_cache
+
+            stack.enter_context(bounded_cache())
+        if threads == 0:
+            yield from map(read, range(len(plan)))
+        else:
+            yield from _ahead(read, is_first, threads=threads, depth=_depth(plan, threads))
+
+
+def _ahead(
+    read: Callable[[int], ReadTile], is_first: NDArray[np.bool_], *, threads: int, depth: int
+) -> Iterator[ReadTile]:
+    """The results of `read` in order, `depth` to twice as many of them under way before they are asked for.
+
+    Of each `depth` tiles those that open a new block are begun first: their neighbours would only wait for the same block.
+    """
+    from geocc.scene.gdal import thread_environment
+
+    count = len(is_first)
+    waiting: dict[int, Future[ReadTile]] = {}
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="geocc-read", initializer=thread_environment())
+
+    def begin(start: int) -> None:
+        stretch = range(start, min(start + depth, count))
+        for at in sorted(stretch, key=lambda at: not is_first[at]):
+            waiting[at] = pool.submit(read, at)
+
+    try:
+        begin(0)
+        for start in range(0, count, depth):
+            begin(start + depth)
+            for at in range(start, min(start + depth, count)):
+                yield waiting.pop(at).result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _depth(plan: TilePlan, threads: int) -> int:
+    tile_bytes = 7 * plan.tile_size**2  # two dates of three bands, and the validity
+    return max(threads, min(_AHEAD_BYTES // tile_bytes, _MOST_AHEAD))
+
+
+def _cached(
+    pair: ScenePair, plan: TilePlan, order: NDArray[np.int64], *, budget: int
+) -> tuple[ScenePair, Callable[[int], None], NDArray[np.bool_]]:
+    """A cache in front of every date that is stored in blocks.
+
+    Returns:
+        The pair, what to call once the tile at a place in the order is read, and which tiles open a new block.
+    """
+    sources: list[CachedSource] = []
+    is_first = np.zeros(len(plan), bool)
+    tiles = plan_windows(plan)
+    tiles = Windows(*(edge[order] for edge in (tiles.top, tiles.bottom, tiles.left, tiles.right)))
+
+    def behind_cache(view: View) -> View:
+        blocks = view.source.blocks
+        if blocks is None or not len(plan):
+            return view
+        cells, windows = Cells(blocks), view.source_windows(tiles)
+        is_first[np.unique(cells.last_unit(windows), return_index=True)[1]] = True
+        sources.append(CachedSource(view.source, cells, windows, budget=budget // 2))
+        return replace(view, source=sources[-1])  # type: ignore[type-var]  # both kinds of view are dataclasses
+
+    def release(at: int) -> None:
+        for source in sources:
+            source.release(at)
+
+    t1, t2 = behind_cache(pair.t1), behind_cache(pair.t2)
+    return (replace(pair, t1=t1, t2=t2) if sources else pair), release, is_first
