@@ -1,0 +1,248 @@
+"""The full-size 0.5B architecture on a CPU: our way of computing against the reference's, interleaved.
+
+    .venv/bin/python benchmarks/inference_cpu.py [--rounds 3] [--small] [--json FILE]
+
+Random weights, random pixels, the true prompt length, ten tokens an answer with the end token ignored. Both ways share the
+weights, so float32 answers are compared token by token. Before and after every sample a matrix product is timed; a sample
+beside one that reached less than 80 percent of the best is thrown away, for something else was running. Both ways share the
+process and so the allocator. `--small` is a model a hundred times smaller, to see that all of it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import flops
+import torch
+from reference_way import ReferenceWay
+
+from geocc.inference.decoding import continue_greedily, read_prompts
+from geocc.inference.drafts import AnswerTree
+from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+_TOKENS = 10
+_SMALL: dict[str, Any] = {
+    "vision_config": {
+        "hidden_size": 256,
+        "intermediate_size": 956,
+        "num_hidden_layers": 9,
+        "num_attention_heads": 4,
+        "image_size": 384,
+        "patch_size": 14,
+    },
+    "text_config": {
+        "vocab_size": 43_408,
+        "hidden_size": 256,
+        "intermediate_size": 1390,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+    },
+    "feature_levels": [3, 5, 7, 9],
+    "difference_mlp_dim": 1024,
+    "image_token_id": 43_407,
+}
+
+
+class Ours:
+    """Our way: fused attention, the levels that are read, the last position's logits, whole batches, a draft."""
+
+    def __init__(self, model: CCExpertForConditionalGeneration) -> None:
+        self._model = model
+        self.seconds: dict[str, float] = {}
+
+    @torch.inference_mode()
+    def answer(self, pixels: Tensor, prompt: Tensor, *, drafts: list[list[int]]) -> list[list[int]]:
+        """Return the answers to a batch of pairs; leaves the seconds of each part behind."""
+        model, pairs = self._model.model, len(pixels)
+        marks = [time.perf_counter()]
+        levels = model.vision_tower(pixels.flatten(0, 1)).unflatten(1, (-1, 2))
+        marks.append(time.perf_counter())
+        difference = model.difference(levels)
+        features = model.projector(torch.stack([difference.image_a, difference.image_b], dim=1))
+        marks.append(time.perf_counter())
+        tree = AnswerTree.from_answers(drafts)
+        read = read_prompts(self._model, prompt.expand(pairs, -1), features, tree=tree)
+        marks.append(time.perf_counter())
+        said = continue_greedily(self._model, read, max_new_tokens=_TOKENS)
+        marks.append(time.perf_counter())
+        parts = ("vision tower", "difference module", "prompt", "decoding")
+        self.seconds = {
+            name: (stop - start) / pairs for name, start, stop in zip(parts, marks, marks[1:], strict=False)
+        }
+        return [answer.tokens for answer in said]
+
+
+def make_model(*, small: bool, dtype: torch.dtype) -> CCExpertForConditionalGeneration:
+    """Make a model with random weights; the same for every dtype, to rounding."""
+    torch.manual_seed(0)
+    config = CCExpertConfig(**_SMALL) if small else CCExpertConfig.ccexpert("0.5b")
+    model = CCExpertForConditionalGeneration(config).to(dtype).eval()
+    model.generation_config.eos_token_id = None  # every answer is as long as the next
+    return model
+
+
+def prompt_of(config: CCExpertConfig) -> Tensor:
+    """Return a prompt of the true length: 44 tokens of text around two image slots."""
+    text = torch.arange(1000, 1044)
+    slot = torch.full((config.tokens_per_image,), config.image_token_id)
+    return torch.cat([text[:20], slot, text[20:28], slot, text[28:]])[None]
+
+
+class Sampler:
+    """Times functions in turn and keeps what was measured while the machine was quiet."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[float]] = {}
+        self.parts: dict[str, list[dict[str, float]]] = {}
+        self.best: dict[torch.dtype, float] = {}
+        self._raw: list[tuple[str, float, torch.dtype, float, dict[str, float]]] = []
+
+    def sample(self, name: str, dtype: torch.dtype, work: Callable[[], Any], *, pairs: int, ours: Ours | None) -> None:
+        """Run once, between two matrix products."""
+        before = flops.product_rate(dtype)
+        start = time.perf_counter()
+        work()
+        seconds = (time.perf_counter() - start) / pairs
+        rate = min(before, flops.product_rate(dtype))
+        self.best[dtype] = max(self.best.get(dtype, 0.0), before, rate)
+        self._raw.append((name, seconds, dtype, rate, dict(ours.seconds) if ours else {}))
+        print(f"  {name:45s} {seconds:8.3f} s a pair, products at {rate / 1e9:6.0f} GFLOP/s", flush=True)
+
+    def settle(self) -> None:
+        """Throw away what was disturbed."""
+        for name, seconds, dtype, rate, parts in self._raw:
+            if rate >= flops.QUIET * self.best[dtype]:
+                self.kept.setdefault(name, []).append(seconds)
+                self.parts.setdefault(name, []).append(parts)
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    args = _arguments()
+    models = {dtype: make_model(small=args.small, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    config = models[torch.float32].config
+    prompt = prompt_of(config)
+    side = config.vision_config.image_size
+    pixels = (
+        torch.rand(max(args.equal, args.batch), 2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    )
+    report: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__, "small": args.small}
+    report["equal"] = _compare(models[torch.float32], pixels[: args.equal], prompt)
+    sampler = Sampler()
+    for _ in range(args.rounds):
+        for dtype, model in models.items():
+            _round(sampler, model, pixels[: args.batch].to(dtype), prompt)
+    sampler.settle()
+    report |= _tables(sampler, config, tokens=prompt.shape[1], batch=args.batch)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _compare(model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> str:
+    reference, ours = ReferenceWay(model), Ours(model)
+    same = 0
+    for pair in pixels:
+        said = reference.answer(pair[None], prompt, tokens=_TOKENS)
+        # Half of the answers drafted rightly, half wrongly: neither may change a token.
+        draft = said if same % 2 else [*said[:4], 7, 7]
+        same += ours.answer(pair[None], prompt, drafts=[draft]) == [said]
+    print(f"float32: {same} of {len(pixels)} answers equal the reference's, token by token", flush=True)
+    return f"{same}/{len(pixels)}"
+
+
+def _round(sampler: Sampler, model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> None:
+    reference, ours, dtype = ReferenceWay(model), Ours(model), model.dtype
+    name = str(dtype).removeprefix("torch.")
+    batch = len(pixels)
+    same = pixels[:1].expand(batch, -1, -1, -1, -1)  # one draft is right for all of them
+    said = ours.answer(pixels[:1], prompt, drafts=[])[0]
+    wrong = [[5] * 8]
+
+    def sample(label: str, work: Callable[[], Any], pairs: int, *, is_ours: bool = True) -> None:
+        sampler.sample(f"{name}, {label}", dtype, work, pairs=pairs, ours=ours if is_ours else None)
+
+    sample("reference", lambda: reference.answer(pixels[:1], prompt, tokens=_TOKENS), 1, is_ours=False)
+    sample("ours, batch 1", lambda: ours.answer(pixels[:1], prompt, drafts=wrong), 1)
+    sample("ours, batch 1, draft right", lambda: ours.answer(pixels[:1], prompt, drafts=[said]), 1)
+    sample(f"ours, batch {batch}", lambda: ours.answer(pixels, prompt, drafts=wrong), batch)
+    sample(f"ours, batch {batch}, draft right", lambda: ours.answer(same, prompt, drafts=[said]), batch)
+
+
+def _tables(sampler: Sampler, config: CCExpertConfig, *, tokens: int, batch: int) -> dict[str, Any]:
+    best = {name: min(seconds) for name, seconds in sampler.kept.items()}
+    print(
+        "\n| what | s a pair: best | median | worst | samples | times the reference, same dtype | times its float32 |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, seconds in sampler.kept.items():
+        against = [best.get(f"{dtype}, reference", float("nan")) for dtype in (name.split(",")[0], "float32")]
+        ratios = " | ".join(f"{value / best[name]:.2f}" for value in against)
+        print(
+            f"| {name} | {min(seconds):.3f} | {statistics.median(seconds):.3f} | {max(seconds):.3f} | "
+            f"{len(seconds)} | {ratios} |"
+        )
+    work = {
+        "vision tower": flops.tower(config),
+        "difference module": flops.module(config) + flops.projector(config),
+        "prompt": flops.reading(config, tokens=tokens),
+        "decoding": flops.decoding(config, tokens=_TOKENS - 1, behind=tokens),
+    }
+    print(f"\n| part, batch {batch} | GFLOP a pair | s a pair | GFLOP/s | share of the matrix product |")
+    print("|---|---|---|---|---|")
+    shares = {}
+    for dtype, rate in sampler.best.items():
+        for suffix in ("", ", draft right"):
+            name = f"{str(dtype).removeprefix('torch.')}, ours, batch {batch}{suffix}"
+            if name in sampler.kept:
+                shares[name] = _parts(name, sampler, work, rate=rate)
+    return {
+        "seconds": sampler.kept,
+        "parts": sampler.parts,
+        "shares": shares,
+        "products": {str(dtype): rate for dtype, rate in sampler.best.items()},
+    }
+
+
+def _parts(name: str, sampler: Sampler, work: dict[str, float], *, rate: float) -> float:
+    at = sampler.kept[name].index(min(sampler.kept[name]))
+    parts = sampler.parts[name][at]
+    done = {part: count for part, count in work.items() if part != "decoding" or "right" not in name}
+    done = {part: done[part] for part in parts if part in done}
+    for part, count in done.items():
+        reached = count / parts[part]
+        print(
+            f"| {name}: {part} | {count / 1e9:.0f} | {parts[part]:.3f} | {reached / 1e9:.0f} | {reached / rate:.0%} |"
+        )
+    share = sum(done.values()) / sum(parts.values()) / rate
+    print(
+        f"| {name}: all | {sum(done.values()) / 1e9:.0f} | {sum(parts.values()):.3f} | "
+        f"{sum(done.values()) / sum(parts.values()) / 1e9:.0f} | {share:.0%} |"
+    )
+    return share
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--equal", type=int, default=20, help="pairs whose float32 answers are compared")
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
