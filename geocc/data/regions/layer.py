@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -127,7 +128,7 @@ def _windows(layer: gpd.GeoDataFrame, geobox: GeoBox, *, ids: list[str]) -> list
     size = np.rint(bounds[:, 2:] - bounds[:, :2]).astype(np.int64)
     placed = np.column_stack([start.T, start.T + size])
     height, width = geobox.shape
-    off = (np.abs(bounds - placed) > _OFF_GRID).any(axis=1) | (start < 0).any(axis=0)
+    off = (np.abs(bounds - placed) > _OFF_GRID).any(axis=1)
     off |= (placed[:, 2] > width) | (placed[:, 3] > height) | (size < 1).any(axis=1)
     if off.any():
         raise InputError(
@@ -138,8 +139,8 @@ def _windows(layer: gpd.GeoDataFrame, geobox: GeoBox, *, ids: list[str]) -> list
 
 
 def _whole(layer: gpd.GeoDataFrame, column: str, *, ids: list[str]) -> list[int]:
-    try:
-        return [int(float(text)) for text in column_texts(layer, column)]
-    except ValueError:
-        wrong = [name for name, text in zip(ids, column_texts(layer, column), strict=True) if not text.isdecimal()]
-        raise InputError(f"{column!r} is no whole number for {name_some(wrong)}: leave it as geocc wrote it.") from None
+    texts = column_texts(layer, column)
+    # A GIS may have made decimals of them.
+    if wrong := [name for name, text in zip(ids, texts, strict=True) if not re.fullmatch(r"\d{1,9}(\.0+)?", text)]:
+        raise InputError(f"{column!r} is no whole number from 0 for {name_some(wrong)}: leave it as geocc wrote it.")
+    return [int(float(text)) for text in texts]
