@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ from geocc.cli.app import EXIT_SOME_TILES_FAILED, app
 from geocc.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import geopandas as gpd
 
     from geocc.scene import ScenePair
@@ -50,6 +53,9 @@ def caption(
         float | None, typer.Option(help="Spare the language model below this change probability.", min=0, max=1)
     ] = None,
     on_error: Annotated[str, typer.Option(help="'record' a tile that fails and go on, or 'raise'.")] = "record",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that left a journal beside the output.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report with both dates and all captions.")
     ] = None,
@@ -69,32 +75,51 @@ def caption(
         "scale": options.parse_scale(scale),
         "nodata": nodata,
     }
-    layer = caption_changes(
-        t1,
-        t2,
-        **scene,
-        model=model,
-        tile_size=tile_size,
-        stride=stride,
-        roi=options.parse_roi(roi),
-        min_valid_fraction=min_valid_fraction,
-        prompt=prompt,
-        max_new_tokens=max_new_tokens,
-        batch_size=_parse_batch_size(batch_size),
-        device=device,
-        dtype=dtype,
-        skip_unchanged=skip_unchanged,
-        on_error=on_error,  # type: ignore[arg-type]  # checked, with a remedy, where it is used
-        output=output,
-        # A bar is for a person: a pipe gets none.
-        progress=not quiet and sys.stderr.isatty(),
-    )
+    with _telling_how_to_resume(output):
+        layer = caption_changes(
+            t1,
+            t2,
+            **scene,
+            model=model,
+            tile_size=tile_size,
+            stride=stride,
+            roi=options.parse_roi(roi),
+            min_valid_fraction=min_valid_fraction,
+            prompt=prompt,
+            max_new_tokens=max_new_tokens,
+            batch_size=_parse_batch_size(batch_size),
+            device=device,
+            dtype=dtype,
+            skip_unchanged=skip_unchanged,
+            on_error=on_error,  # type: ignore[arg-type]  # checked, with a remedy, where it is used
+            output=output,
+            resume=resume,
+            # A bar is for a person: a pipe gets none.
+            progress=not quiet and sys.stderr.isatty(),
+        )
     if report is not None or figure is not None:
         _draw(layer, open_pair(t1, t2, **scene), report=report, figure=figure)
     if not quiet:
         typer.echo(f"{summarise(layer)} Written to {output}.")
     if layer["status"].eq("failed").any():
         raise typer.Exit(EXIT_SOME_TILES_FAILED)
+
+
+@contextmanager
+def _telling_how_to_resume(output: Path) -> Iterator[None]:
+    """Say, when a run is interrupted, what is kept and how to go on."""
+    from geocc.journal import journal_path
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder = journal_path(output)
+        if folder.is_dir():
+            typer.echo(
+                f"What is done is kept in {folder}. To go on, repeat the command with --resume; to drop it, delete the folder.",
+                err=True,
+            )
+        raise
 
 
 def _draw(layer: gpd.GeoDataFrame, pair: ScenePair, *, report: Path | None, figure: Path | None) -> None:
