@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
-__all__ = ["COVER_CATEGORY", "Category", "Cover", "Direction", "principal"]
+__all__ = ["COVER_CATEGORY", "KINDS", "Category", "Cover", "Direction", "principal"]
 
 
 class Cover(IntEnum):
-    """Value of a pixel in a cover map; buildings stand on top of it and are kept apart."""
+    """Value of a pixel in a cover map. Where single buildings show, they stand on top of it and are kept apart."""
 
     GRASS = 0
     CROPS = 1
@@ -17,10 +17,19 @@ class Cover(IntEnum):
     WATER = 4
     ROAD = 5
     PAVED = 6
+    BURNT = 7
+    FLOODED = 8
+    BUILT = 9
+    HALL = 10
 
 
 class Category(StrEnum):
-    """What a caption speaks of."""
+    """What a caption speaks of.
+
+    Crops are where the land is divided into fields, whatever stands on them: to sow, to harvest and to plough is season,
+    not change. Fields are gained where there were none, and lost where they are given up. Flooded ground is land under water
+    for a time, through which its pattern shows; water is a lake or a river.
+    """
 
     BUILDING = "building"
     ROAD = "road"
@@ -30,6 +39,9 @@ class Category(StrEnum):
     BARE = "bare land"
     GRASS = "grass"
     CROPS = "crops"
+    BUILT_UP = "built-up land"
+    FLOODED = "flooded ground"
+    BURNT = "burnt ground"
 
 
 class Direction(StrEnum):
@@ -47,10 +59,45 @@ COVER_CATEGORY = {
     Cover.WATER: Category.WATER,
     Cover.ROAD: Category.ROAD,
     Cover.PAVED: Category.PARKING,
+    Cover.BURNT: Category.BURNT,
+    Cover.FLOODED: Category.FLOODED,
+    Cover.BUILT: Category.BUILT_UP,
+    Cover.HALL: Category.BUILDING,
 }
 
-# A house built in a wood is news of the house: the earlier in Category's order, the more it is worth naming.
-_RANK = {category: rank for rank, category in enumerate(Category)}
+# A house built in a wood is news of the house: the earlier in this order, the more it is worth naming.
+_ORDER = (
+    Category.BUILDING,
+    Category.ROAD,
+    Category.PARKING,
+    Category.BUILT_UP,
+    Category.FLOODED,
+    Category.WATER,
+    Category.BURNT,
+    Category.TREES,
+    Category.BARE,
+    Category.CROPS,
+    Category.GRASS,
+)
+_RANK = {category: rank for rank, category in enumerate(_ORDER)}
+
+_NAMED = (
+    Category.BUILDING,
+    Category.ROAD,
+    Category.PARKING,
+    Category.WATER,
+    Category.TREES,
+    Category.BARE,
+    Category.CROPS,
+    Category.BUILT_UP,
+    Category.FLOODED,
+    Category.BURNT,
+)
+KINDS = tuple((category, direction) for category in _NAMED for direction in Direction)
+"""What may come or go. Grass is not among it: the change is named by what grew or was put there instead.
+
+The two directions of a category are neighbours, so that `index ^ 1` reverses time.
+"""
 
 
 def principal(category_from: Category, category_to: Category) -> tuple[Category, Direction]:

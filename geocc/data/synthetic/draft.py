@@ -43,6 +43,7 @@ class Draft:
         built: Where a building of either date stands, and a little around it.
         change_masks: Masks of the changes of cover.
         changed_buildings: Buildings that stand at one date only.
+        scale: Factor of the size of change sites, so that they are seen where pixels are large.
     """
 
     terrain: Terrain
@@ -54,6 +55,7 @@ class Draft:
     buildings: tuple[list[Building], list[Building]] = field(default_factory=lambda: ([], []))
     change_masks: list[Mask] = field(default_factory=list)
     changed_buildings: list[Building] = field(default_factory=list)
+    scale: float = 1.0
 
     @property
     def frame(self) -> Frame:
@@ -92,6 +94,16 @@ class Draft:
             self.buildings[date].append(building)
         if len(dates) == 1:
             self.changed_buildings.append(building)
+
+    def full_covers(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the cover maps with the buildings on them."""
+        first, second = (cover.copy() for cover in self.covers)
+        for cover, buildings in zip((first, second), self.buildings, strict=True):
+            for building in buildings:
+                stamp = rectangle_stamp(self.frame, building.footprint)
+                if stamp is not None:
+                    cover[stamp.window.rows, stamp.window.cols][stamp.alpha >= 0.5] = Cover.HALL
+        return first, second
 
 
 def begin_draft(rng: np.random.Generator, frame: Frame) -> Draft:

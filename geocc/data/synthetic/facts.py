@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Fact", "Place", "TileDescription", "describe_tile"]
 
 _VISIBLE = 0.004
+# Beside its like, a small house is seen at 2 m too.
+_SMALLEST_PART = 0.0004
 _LARGE_M2 = 260.0
 
 
@@ -56,6 +58,7 @@ class Fact:
         width: Its extent, as a share of the tile's width.
         height: The same for the height.
         fraction: Share of the tile that changed so, in [0, 1].
+        other: What was there before it came, or is there since it went, where that is known and one thing.
     """
 
     category: Category
@@ -67,6 +70,7 @@ class Fact:
     width: float
     height: float
     fraction: float
+    other: Category | None = None
 
     @property
     def place(self) -> Place:
@@ -112,18 +116,21 @@ class TileDescription:
 def describe_tile(scene: SyntheticScene, window: Window) -> TileDescription:
     """Describe a part of a scene, from what is visible inside it alone.
 
-    A change is visible if it fills at least 0.4 percent of the tile.
+    A change is visible if it fills at least 0.4 percent of the tile. Outside the domain `vhr`, changes of one kind are
+    visible if they fill as much together, each at least a tenth of that.
 
     Args:
         scene: The scene.
         window: The part of it, inside its frame.
     """
     mask = scene.change_mask[window.rows, window.cols]
-    seen = [part for change in scene.changes if (part := _inside(change, window, scene.gsd_m)) is not None]
+    least = _VISIBLE if scene.domain == "vhr" else _SMALLEST_PART
+    seen = [part for change in scene.changes if (part := _inside(change, window, scene.gsd_m, least)) is not None]
     groups: dict[tuple[Category, Direction], list[_Part]] = {}
     for part in seen:
         groups.setdefault((part.category, part.direction), []).append(part)
-    facts = sorted((_fact(parts) for parts in groups.values()), key=lambda fact: -fact.fraction)
+    visible = [fact for parts in groups.values() if (fact := _fact(parts)).fraction >= _VISIBLE]
+    facts = sorted(visible, key=lambda fact: -fact.fraction)
     return TileDescription(
         changed=bool(facts),
         ambiguous=not facts and bool(mask.any()),
@@ -141,6 +148,7 @@ class _Part:
     direction: Direction
     fraction: float
     area_m2: float
+    other: Category | None
     x: float
     y: float
     left: float
@@ -149,7 +157,7 @@ class _Part:
     bottom: float
 
 
-def _inside(change: Change, window: Window, gsd_m: float) -> _Part | None:
+def _inside(change: Change, window: Window, gsd_m: float, least: float) -> _Part | None:
     """Return the part of a change in a window, or None where too little of it is visible."""
     top = max(window.top - change.window.top, 0)
     left = max(window.left - change.window.left, 0)
@@ -159,7 +167,7 @@ def _inside(change: Change, window: Window, gsd_m: float) -> _Part | None:
         return None
     rows, cols = np.nonzero(change.mask[top:bottom, left:right])
     fraction = len(rows) / (window.height * window.width)
-    if fraction < _VISIBLE:
+    if fraction < least:
         return None
     ys = (rows + 0.5 + top + change.window.top - window.top) / window.height
     xs = (cols + 0.5 + left + change.window.left - window.left) / window.width
@@ -168,6 +176,7 @@ def _inside(change: Change, window: Window, gsd_m: float) -> _Part | None:
         direction=change.direction,
         fraction=fraction,
         area_m2=float(change.mask.sum()) * gsd_m**2,
+        other=change.other,
         x=float(xs.mean()),
         y=float(ys.mean()),
         left=float(xs.min()),
@@ -190,4 +199,5 @@ def _fact(parts: Sequence[_Part]) -> Fact:
         width=max(part.right for part in parts) - min(part.left for part in parts),
         height=max(part.bottom for part in parts) - min(part.top for part in parts),
         fraction=total,
+        other=parts[0].other if len({part.other for part in parts}) == 1 else None,
     )

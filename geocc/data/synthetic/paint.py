@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-__all__ = ["paint"]
+__all__ = ["moved", "paint"]
 
 # How strongly the three shared random fields show on each cover.
-_FINE = np.array([0.05, 0.04, 0.045, 0.06, 0.012, 0.025, 0.03], dtype=np.float32)
-_MEDIUM = np.array([0.055, 0.03, 0.07, 0.03, 0.012, 0.02, 0.025], dtype=np.float32)
-_COARSE = np.array([0.05, 0.04, 0.05, 0.04, 0.03, 0.03, 0.03], dtype=np.float32)
+_FINE = np.array([0.05, 0.04, 0.045, 0.06, 0.012, 0.025, 0.03, 0.09, 0.012, 0.1, 0.03], dtype=np.float32)
+_MEDIUM = np.array([0.055, 0.03, 0.07, 0.03, 0.012, 0.02, 0.025, 0.16, 0.05, 0.1, 0.03], dtype=np.float32)
+_COARSE = np.array([0.05, 0.04, 0.05, 0.04, 0.03, 0.03, 0.03, 0.14, 0.07, 0.05, 0.03], dtype=np.float32)
 _TREE_HEIGHT_M = 9.0
 _SHADE = 0.52
 
@@ -123,11 +123,11 @@ def _add_canopy_shadow(image: Image, draft: Draft, cover: NDArray[np.uint8], con
     shaded = np.zeros_like(woods)
     steps = max(int(np.ceil(np.hypot(dx, dy) / 3)), 1)
     for part in np.arange(1, steps + 1) / steps:
-        shaded |= _moved(woods, dx=round(dx * part), dy=round(dy * part))
+        shaded |= moved(woods, dx=round(dx * part), dy=round(dy * part))
     image *= np.where(shaded & ~woods, np.float32(_SHADE), np.float32(1))
 
 
-def _moved(mask: NDArray[np.bool_], *, dx: int, dy: int) -> NDArray[np.bool_]:
+def moved(mask: NDArray[np.bool_], *, dx: int, dy: int) -> NDArray[np.bool_]:
     """Return a mask moved by whole pixels, False where nothing came from."""
     moved = np.zeros_like(mask)
     height, width = mask.shape

@@ -9,6 +9,7 @@ import numpy as np
 
 from geocc.data.synthetic.facts import describe_tile
 from geocc.data.synthetic.frame import Window
+from geocc.data.synthetic.kinds import kind_map
 from geocc.data.synthetic.scene import make_scene
 from geocc.data.synthetic.wording import write_caption
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TilePair", "training_pairs"]
 
 _CANDIDATES = 24
+_MOST_HIDDEN = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +52,31 @@ class TilePair:
         """Whether a change is visible."""
         return self.description.changed
 
+    def kind_map(self, tokens: int) -> NDArray[np.float32]:
+        """Return what changed where, in cells: dense truth for a model that cuts the tile into tokens.
+
+        Args:
+            tokens: Cells on a side; the tile's side must be a multiple of it.
+
+        Returns:
+            `(len(KINDS), tokens, tokens)` share of every cell that changed in every way, in [0, 1].
+
+        Raises:
+            InputError: The tile cannot be cut so.
+        """
+        return kind_map(self.scene.changes, self.window, tokens=tokens)
+
 
 def training_pairs(
     seeds: Iterable[int],
     *,
     tile_px: int = 256,
-    gsd_m: float = 0.5,
+    gsd_m: float | None = None,
     per_scene: int = 6,
     change_density: float = 0.35,
     nuisance: float = 1.0,
     max_shift_px: float = 1.5,
+    domain: str = "vhr",
 ) -> Iterator[TilePair]:
     """Yield tiles of scenes, each changed one followed by an unchanged one of the same scene.
 
@@ -69,11 +86,12 @@ def training_pairs(
     Args:
         seeds: One scene is made from each.
         tile_px: Side of a tile in pixels.
-        gsd_m: Side of a pixel in metres.
+        gsd_m: Side of a pixel in metres. Default: 0.5 for `vhr`, otherwise drawn.
         per_scene: Most tiles to cut from a scene.
         change_density: See `make_scene`.
         nuisance: See `make_scene`.
         max_shift_px: See `make_scene`.
+        domain: See `make_scene`.
     """
     for seed in seeds:
         scene = make_scene(
@@ -83,6 +101,7 @@ def training_pairs(
             change_density=change_density,
             nuisance=nuisance,
             max_shift_px=max_shift_px,
+            domain=domain,
         )
         rng = np.random.default_rng([seed, 77])
         for changed, unchanged in _pick(rng, scene, tile_px=tile_px, most=per_scene // 2):
@@ -97,10 +116,17 @@ def _pick(
     sorts: dict[bool, list[tuple[Window, TileDescription]]] = {True: [], False: []}
     for _ in range(_CANDIDATES):
         window = _random_window(rng, scene, tile_px)
+        if _hidden(scene, window) > _MOST_HIDDEN:
+            continue
         description = describe_tile(scene, window)
         if not description.ambiguous and len(sorts[description.changed]) < most:
             sorts[description.changed].append((window, description))
     return list(zip(sorts[True], sorts[False], strict=False))
+
+
+def _hidden(scene: SyntheticScene, window: Window) -> float:
+    """Return the share of a window that a date has no data for."""
+    return 0.0 if scene.valid is None else 1 - float(scene.valid[window.rows, window.cols].mean())
 
 
 def _random_window(rng: np.random.Generator, scene: SyntheticScene, tile_px: int) -> Window:

@@ -27,6 +27,10 @@ _DRY = np.array(
         [0.16, 0.24, 0.27],
         [0.50, 0.50, 0.51],
         [0.40, 0.40, 0.42],
+        [0.17, 0.15, 0.14],
+        [0.44, 0.40, 0.31],
+        [0.52, 0.50, 0.48],
+        [0.66, 0.66, 0.66],
     ],
     dtype=np.float32,
 )
@@ -39,9 +43,14 @@ _LUSH = np.array(
         [0.16, 0.24, 0.27],
         [0.48, 0.48, 0.49],
         [0.38, 0.38, 0.40],
+        [0.15, 0.14, 0.13],
+        [0.40, 0.37, 0.28],
+        [0.50, 0.48, 0.46],
+        [0.66, 0.66, 0.66],
     ],
     dtype=np.float32,
 )
+_JITTERED = 7
 _MUD = np.array([0.36, 0.37, 0.29], dtype=np.float32)
 # Four crops, each dry and lush.
 _CROPS_DRY = np.array([[0.68, 0.60, 0.40], [0.55, 0.45, 0.32], [0.60, 0.55, 0.36], [0.50, 0.43, 0.33]], np.float32)
@@ -50,7 +59,7 @@ _CROPS_LUSH = np.array([[0.44, 0.50, 0.22], [0.27, 0.43, 0.17], [0.36, 0.48, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours that both dates share: `(7, 3)` by cover, at the driest and at the lushest, in [0, 1]."""
+    """Colours that both dates share: `(covers, 3)` by cover, at the driest and at the lushest, in [0, 1]."""
 
     dry: NDArray[np.float32]
     lush: NDArray[np.float32]
@@ -74,7 +83,9 @@ class Palette:
 
 def draw_palette(rng: np.random.Generator) -> Palette:
     """Draw the colours of a place: its soil, its asphalt, its greens."""
-    jitter = 1 + rng.normal(0, 0.05, size=(len(Cover), 1)) + rng.normal(0, 0.025, size=(len(Cover), 3))
+    # Covers that came later have no jitter of their own: scenes without them stay what they were.
+    jitter = np.ones((len(Cover), 3))
+    jitter[:_JITTERED] = 1 + rng.normal(0, 0.05, size=(_JITTERED, 1)) + rng.normal(0, 0.025, size=(_JITTERED, 3))
     dry, lush = _DRY * jitter.astype(np.float32), _LUSH * jitter.astype(np.float32)
     asphalt = np.float32(rng.uniform(0.72, 1.18))
     for colours in (dry, lush):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from geocc.data.synthetic.terrain import Terrain
 
-__all__ = ["Parcels", "make_parcels"]
+__all__ = ["Parcels", "divide", "make_parcels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Parcels:
 
 def make_parcels(rng: np.random.Generator, terrain: Terrain) -> Parcels:
     """Divide the land and decide the use of every parcel."""
-    edges, index = _divide(rng, terrain)
+    edges, index = divide(rng, terrain.u, terrain.v, strips=(35, 110), along=(30, 170))
     count = int(index.max()) + 1
     farmed = rng.uniform(0.1, 0.7)
     bare = rng.uniform(0.02, 0.2)
@@ -58,20 +58,38 @@ def make_parcels(rng: np.random.Generator, terrain: Terrain) -> Parcels:
     )
 
 
-def _divide(rng: np.random.Generator, terrain: Terrain) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Cut the grid into strips along `v`, and every strip into parcels."""
-    low_u, high_u = float(terrain.u.min()), float(terrain.u.max())
-    low_v, high_v = float(terrain.v.min()), float(terrain.v.max())
-    edges = _cuts(rng, low=low_u, high=high_u, shortest=35, longest=110)
+def divide(
+    rng: np.random.Generator,
+    u: NDArray[np.float32],
+    v: NDArray[np.float32],
+    *,
+    strips: tuple[float, float],
+    along: tuple[float, float],
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Cut a grid into strips along `v`, and every strip into parcels.
+
+    Args:
+        rng: Source of randomness.
+        u: `(height, width)` coordinate along the grid in metres.
+        v: Coordinate across it.
+        strips: Least and greatest width of a strip in metres.
+        along: Least and greatest length of a parcel in it.
+
+    Returns:
+        The borders between the strips, and the parcel number of every pixel.
+    """
+    low_u, high_u = float(u.min()), float(u.max())
+    low_v, high_v = float(v.min()), float(v.max())
+    edges = _cuts(rng, low=low_u, high=high_u, shortest=strips[0], longest=strips[1])
     strip = np.searchsorted(edges, np.arange(int(high_u - low_u) + 2) + low_u).astype(np.int32)
     table = np.zeros((len(edges) + 1, int(high_v - low_v) + 2), dtype=np.int32)
     first = 0
     for row in table:
-        cuts = _cuts(rng, low=low_v, high=high_v, shortest=30, longest=170)
+        cuts = _cuts(rng, low=low_v, high=high_v, shortest=along[0], longest=along[1])
         row[:] = first + np.searchsorted(cuts, np.arange(len(row)) + low_v)
         first = int(row.max()) + 1
-    strips = strip[(terrain.u - np.float32(low_u)).astype(np.int32)]
-    return edges, table[strips, (terrain.v - np.float32(low_v)).astype(np.int32)]
+    index = strip[(u - np.float32(low_u)).astype(np.int32)]
+    return edges, table[index, (v - np.float32(low_v)).astype(np.int32)]
 
 
 def _cuts(rng: np.random.Generator, *, low: float, high: float, shortest: float, longest: float) -> NDArray[np.float32]:

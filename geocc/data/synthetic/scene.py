@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocc.data.synthetic.change import Change, cover_changes
 from geocc.data.synthetic.conditions import draw_conditions
-from geocc.data.synthetic.cover import COVER_CATEGORY, Category, Cover, principal
-from geocc.data.synthetic.draft import begin_draft
-from geocc.data.synthetic.frame import Frame, Window
-from geocc.data.synthetic.objects import draw_decorations
-from geocc.data.synthetic.outline import outline
-from geocc.data.synthetic.paint import paint
-from geocc.data.synthetic.palette import draw_palette
+from geocc.data.synthetic.domains import choose_domain
+from geocc.data.synthetic.finish import Finish, blank, compress, draw_finish, resample
+from geocc.data.synthetic.frame import Frame
 from geocc.data.synthetic.sensor import MARGIN_PX, expose
-from geocc.data.synthetic.shapes import rectangle_stamp
-from geocc.data.synthetic.sites import SHARES, change_cover, settle
+from geocc.data.synthetic.village import building_changes, paint_village, plan_aerial, plan_vhr
 from geocc.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,53 +21,16 @@ if TYPE_CHECKING:
 
     from geopandas import GeoDataFrame
     from numpy.typing import NDArray
-    from shapely import MultiPolygon
     from xarray import DataArray
 
     from geocc.data.synthetic.conditions import Conditions
-    from geocc.data.synthetic.cover import Direction
-    from geocc.data.synthetic.draft import Draft
 
     Mask = NDArray[np.bool_]
 
 __all__ = ["Change", "SyntheticScene", "make_scene"]
 
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """One change on the ground: one building, or one patch of cover.
-
-    Attributes:
-        category_from: What was there at the earlier date.
-        category_to: What is there at the later date.
-        window: The part of the scene that it fills.
-        mask: `(window.height, window.width)` whether a pixel changed.
-    """
-
-    category_from: Category
-    category_to: Category
-    window: Window
-    mask: Mask
-
-    @property
-    def category(self) -> Category:
-        """What the change is named by, such as the building that stands where grass was."""
-        return principal(self.category_from, self.category_to)[0]
-
-    @property
-    def direction(self) -> Direction:
-        """Whether that came or went."""
-        return principal(self.category_from, self.category_to)[1]
-
-    @property
-    def kind(self) -> str:
-        """Category and direction in one word, such as `building gain`."""
-        return f"{self.category} {self.direction}"
-
-    @cached_property
-    def polygon(self) -> MultiPolygon:
-        """The outline in pixel coordinates, x to the right and y downwards, along the edges of the pixels."""
-        return outline(self.mask, self.window)
+# So many square metres at 0.5 m a pixel: elsewhere, as many pixels have as many changes.
+_USUAL_PIXEL_M2 = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +45,12 @@ class SyntheticScene:
         changes: Every change between them.
         change_mask: `(height, width)` where the ground changed. Shadows of what was built fall outside it.
         conditions: How either date is seen, the earlier first.
+        domain: Which imagery it is like: a key of `DOMAINS`.
+        composite: What the three channels show: `rgb`; `nir` for near infrared, red, green; `swir` for shortwave infrared,
+            near infrared, red.
+        finish: How the image of either date was handled.
+        covers: `(height, width)` uint8 `Cover` of either date; None for `vhr`.
+        valid: `(height, width)` where both dates have data; None where all of it is.
     """
 
     seed: int
@@ -96,6 +60,11 @@ class SyntheticScene:
     changes: tuple[Change, ...]
     change_mask: Mask
     conditions: tuple[Conditions, Conditions]
+    domain: str = "vhr"
+    composite: str = "rgb"
+    finish: tuple[Finish, Finish] = (Finish(), Finish())
+    covers: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+    valid: Mask | None = None
 
     def to_xarray(self) -> tuple[DataArray, DataArray]:
         """Return both dates as rasters with a UTM CRS and a date, dimensions `(band, y, x)`."""
@@ -120,10 +89,11 @@ def make_scene(
     seed: int,
     *,
     size_px: int | tuple[int, int] = 512,
-    gsd_m: float = 0.5,
+    gsd_m: float | None = None,
     change_density: float = 0.35,
     nuisance: float = 1.0,
     max_shift_px: float = 1.5,
+    domain: str = "vhr",
 ) -> SyntheticScene:
     """Make a scene of two dates.
 
@@ -132,32 +102,38 @@ def make_scene(
     Args:
         seed: Any integer from 0.
         size_px: Side of a square scene in pixels, or `(height, width)`; each at least 32.
-        gsd_m: Side of a pixel in metres. Things keep their size on the ground.
-        change_density: Mean number of change sites on a hectare; 0 for a scene in which nothing changes.
+        gsd_m: Side of a pixel in metres. Things keep their size on the ground. Default: 0.5 for `vhr`, otherwise drawn.
+        change_density: Mean number of change sites on a hectare of `vhr`, and on as many pixels elsewhere; 0 for a scene in
+            which nothing changes.
         nuisance: How far season, sun, air and sensor differ between the dates, from 0 (not at all) to 1.
         max_shift_px: Largest misregistration between the dates in pixels, at most 2; 0 where `nuisance` is.
+        domain: Which imagery the scene is like: a key of `DOMAINS`, or `all` to draw one.
 
     Raises:
         InputError: If an argument is outside its range.
     """
     height, width = (size_px, size_px) if isinstance(size_px, int) else size_px
+    domain, gsd_m = choose_domain(np.random.default_rng([seed, 20252]), domain, gsd_m)
     _check(height=height, width=width, gsd_m=gsd_m, change_density=change_density, max_shift_px=max_shift_px)
     rng = np.random.default_rng([seed, 20251])
     frame = Frame(height=height, width=width, gsd_m=gsd_m).grown(MARGIN_PX)
-    draft = _compose(rng, frame, change_density)
-    decorations, palette = draw_decorations(rng, draft), draw_palette(rng)
-    conditions = draw_conditions(rng, nuisance=nuisance, max_shift_px=max_shift_px)
-    first, second = (
-        expose(paint(draft, date=date, palette=palette, decorations=decorations, conditions=seen), seen, rng)
-        for date, seen in enumerate(conditions)
-    )
-    changes = tuple(_changes(draft))
-    mask = np.zeros((height, width), dtype=bool)
-    for change in changes:
-        mask[change.window.rows, change.window.cols] |= change.mask
-    return SyntheticScene(
-        seed=seed, gsd_m=gsd_m, t1=first, t2=second, changes=changes, change_mask=mask, conditions=conditions
-    )
+    sites = change_density * (frame.hectares if domain == "vhr" else frame.height * frame.width * _USUAL_PIXEL_M2 / 1e4)
+    wish = _Wish(seed=seed, domain=domain, frame=frame, sites=sites, nuisance=nuisance, max_shift_px=max_shift_px)
+    if domain == "vhr":
+        return _vhr(rng, wish)
+    return _aerial(rng, wish) if domain == "aerial" else _landscape(rng, wish)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What was asked for; `sites` is the mean number of change sites, and the frame has its margin."""
+
+    seed: int
+    domain: str
+    frame: Frame
+    sites: float
+    nuisance: float
+    max_shift_px: float
 
 
 def _check(*, height: int, width: int, gsd_m: float, change_density: float, max_shift_px: float) -> None:
@@ -170,50 +146,108 @@ def _check(*, height: int, width: int, gsd_m: float, change_density: float, max_
         raise InputError(f"max_shift_px is {max_shift_px}; expected 0 to {MARGIN_PX / 2}")
 
 
-def _compose(rng: np.random.Generator, frame: Frame, change_density: float) -> Draft:
-    """Draw the ground, change it, and settle it."""
-    draft = begin_draft(rng, frame)
-    sites = int(rng.poisson(change_density * frame.hectares))
-    kinds = rng.choice(len(SHARES), size=sites, p=list(SHARES.values()))
-    categories = [list(SHARES)[kind] for kind in kinds]
-    for category in categories:
-        if category is not Category.BUILDING:
-            change_cover(rng, draft, category)
-    settle(rng, draft, sites=categories.count(Category.BUILDING))
-    return draft
+def _vhr(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
+    """Make a scene of the first domain, draw for draw as it has always been made."""
+    draft = plan_vhr(rng, wish.frame, sites=wish.sites)
+    look = paint_village(rng, draft)
+    conditions = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
+    first, second = (expose(look(date, seen), seen, rng) for date, seen in enumerate(conditions))
+    everywhere = np.ones_like(draft.touched)
+    changes = [
+        *cover_changes(draft.change_masks, draft.covers, valid=everywhere, margin=MARGIN_PX, judge=False),
+        *building_changes(draft, valid=everywhere),
+    ]
+    return _scene(wish, images=(first, second), changes=changes, conditions=conditions)
 
 
-def _changes(draft: Draft) -> list[Change]:
-    """Describe every change of a finished draft, in the frame without its margin."""
-    before, after = draft.covers
-    found = [_cut(mask, _majority(before[mask]), _majority(after[mask])) for mask in draft.change_masks]
-    for building in draft.changed_buildings:
-        mask = np.zeros_like(draft.touched)
-        stamp = rectangle_stamp(draft.frame, building.footprint)
-        if stamp is None:
-            continue
-        mask[stamp.window.rows, stamp.window.cols] = stamp.alpha >= 0.5
-        gone = any(building is other for other in draft.buildings[0])
-        ground = _majority(before[mask] if mask.any() else before)
-        ends = (Category.BUILDING, ground) if gone else (ground, Category.BUILDING)
-        found.append(_cut(mask, *ends))
-    return [change for change in found if change is not None]
+def _aerial(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
+    """Make a scene of villages with all kinds of change."""
+    draft = plan_aerial(rng, wish.frame, sites=wish.sites)
+    look = paint_village(rng, draft)
+    conditions = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
+    finish = draw_finish(rng, nuisance=wish.nuisance)
+    images = [resample(look(date, seen), handled) for date, (seen, handled) in enumerate(zip(conditions, finish, strict=True))]
+    exposed = [expose(image, seen, rng) for image, seen in zip(images, conditions, strict=True)]
+    valid = ~(blank(wish.frame, finish[0]) | blank(wish.frame, finish[1]))
+    changes = [
+        *cover_changes(draft.change_masks, draft.covers, valid=valid, margin=MARGIN_PX),
+        *building_changes(draft, valid=valid),
+    ]
+    return _finished(wish, exposed=exposed, finish=finish, changes=changes, conditions=conditions, covers=draft.full_covers())
 
 
-def _majority(covers: NDArray[np.uint8]) -> Category:
-    return COVER_CATEGORY[Cover(int(np.bincount(covers.ravel()).argmax()))]
+def _landscape(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
+    """Make a scene of fields, forests, waters and towns."""
+    from geocc.data.synthetic.landscape import paint_landscape, plan_landscape
 
-
-def _cut(mask: Mask, category_from: Category, category_to: Category) -> Change | None:
-    """Take the margin off a mask and crop it to what it fills, or return None where nothing is left."""
-    inner = mask[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    rows, cols = np.flatnonzero(inner.any(axis=1)), np.flatnonzero(inner.any(axis=0))
-    if not len(rows):
-        return None
-    window = Window(
-        top=int(rows[0]),
-        left=int(cols[0]),
-        height=int(rows[-1] - rows[0]) + 1,
-        width=int(cols[-1] - cols[0]) + 1,
+    land = plan_landscape(rng, wish.frame, sites=wish.sites)
+    conditions = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
+    finish = draw_finish(rng, nuisance=wish.nuisance)
+    composite, images = paint_landscape(rng, land, conditions, domain=wish.domain)
+    softened = [resample(image, handled) for image, handled in zip(images, finish, strict=True)]
+    exposed = [expose(image, seen, rng) for image, seen in zip(softened, conditions, strict=True)]
+    valid = ~(blank(wish.frame, finish[0]) | blank(wish.frame, finish[1]))
+    changes = cover_changes(land.change_masks, land.covers, valid=valid, margin=MARGIN_PX)
+    return _finished(
+        wish,
+        exposed=exposed,
+        finish=finish,
+        changes=changes,
+        conditions=conditions,
+        covers=land.covers,
+        composite=composite,
     )
-    return Change(category_from, category_to, window, inner[window.rows, window.cols].copy())
+
+
+def _finished(
+    wish: _Wish,
+    *,
+    exposed: list[NDArray[np.uint8]],
+    finish: tuple[Finish, Finish],
+    changes: list[Change],
+    conditions: tuple[Conditions, Conditions],
+    covers: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    composite: str = "rgb",
+) -> SyntheticScene:
+    """Compress the images, take away what the collars hide, and describe the rest."""
+    inner = (slice(MARGIN_PX, -MARGIN_PX),) * 2
+    blanks = [blank(wish.frame, handled)[inner] for handled in finish]
+    for image, handled, out in zip(exposed, finish, blanks, strict=True):
+        image[...] = compress(image, handled)
+        image[:, out] = 0
+    hidden = blanks[0] | blanks[1]
+    return _scene(
+        wish,
+        images=(exposed[0], exposed[1]),
+        changes=changes,
+        conditions=conditions,
+        composite=composite,
+        finish=finish,
+        covers=(covers[0][inner], covers[1][inner]),
+        valid=~hidden if hidden.any() else None,
+    )
+
+
+def _scene(
+    wish: _Wish,
+    *,
+    images: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    changes: list[Change],
+    conditions: tuple[Conditions, Conditions],
+    **more: Any,
+) -> SyntheticScene:
+    """Put a scene together."""
+    mask = np.zeros(images[0].shape[1:], dtype=bool)
+    for change in changes:
+        mask[change.window.rows, change.window.cols] |= change.mask
+    return SyntheticScene(
+        seed=wish.seed,
+        gsd_m=wish.frame.gsd_m,
+        t1=images[0],
+        t2=images[1],
+        changes=tuple(changes),
+        change_mask=mask,
+        conditions=conditions,
+        domain=wish.domain,
+        **more,
+    )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-__all__ = ["SHARES", "change_cover", "settle"]
+__all__ = ["SHARES", "apply", "change_cover", "patch_around", "random_pixel", "settle"]
 
 SHARES = {
     Category.BUILDING: 0.46,
@@ -97,7 +97,7 @@ def _random_spot(rng: np.random.Generator, draft: Draft) -> Spot:
     return draft.terrain.locate(u=float(draft.terrain.u.flat[at]), v=float(draft.terrain.v.flat[at]))
 
 
-def _random_pixel(rng: np.random.Generator, mask: Mask) -> tuple[float, float] | None:
+def random_pixel(rng: np.random.Generator, mask: Mask) -> tuple[float, float] | None:
     """Return (x, y) of a pixel of the mask, or None where it is empty."""
     thin = mask[::4, ::4]
     where = np.flatnonzero(thin)
@@ -107,12 +107,13 @@ def _random_pixel(rng: np.random.Generator, mask: Mask) -> tuple[float, float] |
     return 4.0 * (at % thin.shape[1]), 4.0 * (at // thin.shape[1])
 
 
-def _patch(rng: np.random.Generator, draft: Draft, *, where: Mask, small_m: float, large_m: float) -> Mask | None:
+def patch_around(rng: np.random.Generator, draft: Draft, *, where: Mask, small_m: float, large_m: float) -> Mask | None:
     """Return a blob, or a rectangle along the grid, around some pixel of `where`."""
-    found = _random_pixel(rng, where)
+    found = random_pixel(rng, where)
     if found is None:
         return None
     x, y = found
+    small_m, large_m = small_m * draft.scale, large_m * draft.scale
     if rng.random() < 0.3:
         row, col = int(y), int(x)
         half_u, half_v = rng.uniform(0.8 * small_m, 0.9 * large_m, size=2)
@@ -126,7 +127,7 @@ def _patch(rng: np.random.Generator, draft: Draft, *, where: Mask, small_m: floa
     return blob(rng, draft.frame, x=x, y=y, radius=draft.frame.px(rng.uniform(small_m, large_m)))
 
 
-def _apply(draft: Draft, mask: Mask, *, cover: int, date: int) -> bool:
+def apply(draft: Draft, mask: Mask, *, cover: int, date: int) -> bool:
     """Let `cover` lie on `mask` at one date only, unless that leaves too little."""
     mask = mask & ~draft.touched
     if mask.sum() * draft.frame.gsd_m**2 < _SMALLEST_M2:
@@ -142,13 +143,13 @@ def _change_trees(rng: np.random.Generator, draft: Draft) -> bool:
     cover = draft.covers[0]
     if rng.random() < 0.6:
         date = 1 if rng.random() < 0.75 else 0
-        patch = _patch(rng, draft, where=cover == Cover.TREES, small_m=12, large_m=36)
+        patch = patch_around(rng, draft, where=cover == Cover.TREES, small_m=12, large_m=36)
         left = Cover.BARE if rng.random() < 0.7 else Cover.GRASS
-        return patch is not None and _apply(draft, patch & (cover == Cover.TREES), cover=left, date=date)
+        return patch is not None and apply(draft, patch & (cover == Cover.TREES), cover=left, date=date)
     date = 1 if rng.random() < 0.75 else 0
     open_land = cover <= Cover.BARE
-    patch = _patch(rng, draft, where=open_land, small_m=11, large_m=30)
-    return patch is not None and _apply(draft, patch & open_land, cover=Cover.TREES, date=date)
+    patch = patch_around(rng, draft, where=open_land, small_m=11, large_m=30)
+    return patch is not None and apply(draft, patch & open_land, cover=Cover.TREES, date=date)
 
 
 def _change_water(rng: np.random.Generator, draft: Draft) -> bool:
@@ -159,12 +160,12 @@ def _change_water(rng: np.random.Generator, draft: Draft) -> bool:
     wet = cover == Cover.WATER
     if wet.any() and rng.random() < 0.5:
         if rng.random() < 0.5:
-            patch = _patch(rng, draft, where=wet, small_m=14, large_m=34)
-            return patch is not None and _apply(draft, patch & wet, cover=Cover.BARE, date=date)
-        patch = _patch(rng, draft, where=wet, small_m=16, large_m=40)
-        return patch is not None and _apply(draft, patch & open_land, cover=Cover.WATER, date=date)
-    patch = _patch(rng, draft, where=cover <= Cover.BARE, small_m=10, large_m=32)
-    return patch is not None and _apply(draft, patch & open_land, cover=Cover.WATER, date=date)
+            patch = patch_around(rng, draft, where=wet, small_m=14, large_m=34)
+            return patch is not None and apply(draft, patch & wet, cover=Cover.BARE, date=date)
+        patch = patch_around(rng, draft, where=wet, small_m=16, large_m=40)
+        return patch is not None and apply(draft, patch & open_land, cover=Cover.WATER, date=date)
+    patch = patch_around(rng, draft, where=cover <= Cover.BARE, small_m=10, large_m=32)
+    return patch is not None and apply(draft, patch & open_land, cover=Cover.WATER, date=date)
 
 
 def _change_road(rng: np.random.Generator, draft: Draft) -> bool:
@@ -174,7 +175,7 @@ def _change_road(rng: np.random.Generator, draft: Draft) -> bool:
     here_u, here_v = float(terrain.u.flat[at]), float(terrain.v.flat[at])
     along_u = bool(rng.random() < 0.5)
     along, across = (here_u, here_v) if along_u else (here_v, here_u)
-    back, forth = rng.uniform(20, 140, size=2)
+    back, forth = draft.scale * rng.uniform(20, 140, size=2)
     road = Road(
         along_u=along_u,
         position=across,
@@ -188,7 +189,7 @@ def _change_road(rng: np.random.Generator, draft: Draft) -> bool:
     if (road_mask(terrain, road, margin_m=9) & hard).sum() > 0.35 * mask.sum():
         return False
     date = 1 if rng.random() < 0.75 else 0
-    if not _apply(draft, mask & ~hard, cover=Cover.ROAD, date=date):
+    if not apply(draft, mask & ~hard, cover=Cover.ROAD, date=date):
         return False
     draft.roads.append(road)
     return True
@@ -198,11 +199,11 @@ def _change_car_park(rng: np.random.Generator, draft: Draft) -> bool:
     """Let a rectangle be paved at one date only."""
     cover = draft.covers[0]
     open_land = cover <= Cover.BARE
-    found = _random_pixel(rng, open_land)
+    found = random_pixel(rng, open_land)
     if found is None:
         return False
     row, col = int(found[1]), int(found[0])
-    half_u, half_v = rng.uniform(10, 28, size=2)
+    half_u, half_v = draft.scale * rng.uniform(10, 28, size=2)
     lot = grid_rectangle(
         draft.terrain,
         u=float(draft.terrain.u[row, col]),
@@ -213,7 +214,7 @@ def _change_car_park(rng: np.random.Generator, draft: Draft) -> bool:
     date = 1 if rng.random() < 0.7 else 0
     if (lot & open_land).sum() < 0.93 * lot.sum():
         return False
-    return _apply(draft, lot & open_land, cover=Cover.PAVED, date=date)
+    return apply(draft, lot & open_land, cover=Cover.PAVED, date=date)
 
 
 _MAKERS: dict[Category, Callable[[np.random.Generator, Draft], bool]] = {

@@ -82,7 +82,72 @@ _CLAUSES: dict[tuple[Category, Direction], tuple[str, str, str]] = {
         "trees disappear {where}",
         "trees have been cleared {where}",
     ),
+    (Category.BARE, Direction.GAIN): (
+        "the ground has been laid bare {where}",
+        "bare land appears {where}",
+        "bare land has spread {where}",
+    ),
+    (Category.BARE, Direction.LOSS): (
+        "bare land has been covered {where}",
+        "bare land disappears {where}",
+        "the area of bare land has shrunk {where}",
+    ),
+    (Category.CROPS, Direction.GAIN): (
+        "fields have been laid out {where}",
+        "new fields appear {where}",
+        "land has been turned into fields {where}",
+    ),
+    (Category.CROPS, Direction.LOSS): (
+        "fields have been given up {where}",
+        "fields disappear {where}",
+        "fields have been abandoned {where}",
+    ),
+    (Category.BUILT_UP, Direction.GAIN): (
+        "the built-up area has grown {where}",
+        "new built-up land appears {where}",
+        "built-up land has spread {where}",
+    ),
+    (Category.BUILT_UP, Direction.LOSS): (
+        "the built-up area has shrunk {where}",
+        "built-up land disappears {where}",
+        "built-up land has been removed {where}",
+    ),
+    (Category.FLOODED, Direction.GAIN): (
+        "the ground is flooded with water {where}",
+        "flood water appears {where}",
+        "flood water covers the ground {where}",
+    ),
+    (Category.FLOODED, Direction.LOSS): (
+        "the flood water has receded {where}",
+        "flood water disappears {where}",
+        "the flood water has drained away {where}",
+    ),
+    (Category.BURNT, Direction.GAIN): (
+        "the ground has burnt {where}",
+        "a burn scar appears {where}",
+        "fire has burnt the ground {where}",
+    ),
+    (Category.BURNT, Direction.LOSS): (
+        "the burnt ground has recovered {where}",
+        "a burn scar disappears {where}",
+        "burnt ground has turned green again {where}",
+    ),
 }
+# Of a patch that was all one thing before, or is since, the third wording says what.
+_REPLACED = {
+    Direction.GAIN: "{this} now {lies} where {other} {was} {where}",
+    Direction.LOSS: "{this} {has} been replaced by {other} {where}",
+}
+_NOUNS = {
+    Category.WATER: "water",
+    Category.TREES: "trees",
+    Category.BARE: "bare land",
+    Category.GRASS: "grass",
+    Category.CROPS: "fields",
+    Category.BUILT_UP: "built-up land",
+    Category.BURNT: "burnt ground",
+}
+_PLURALS = (Category.TREES, Category.CROPS)
 _VERBS = {"has": "have", "appears": "appear", "disappears": "disappear", "was": "were"}
 _PREPOSITIONS = {Place.TOP: "at the", Place.BOTTOM: "at the", Place.LEFT: "on the", Place.RIGHT: "on the"}
 
@@ -106,10 +171,25 @@ def write_caption(facts: Sequence[Fact], rng: np.random.Generator, *, plain: flo
 
 def _clause(fact: Fact, wording: int) -> str:
     """Say one fact."""
+    if wording == WORDINGS - 1 and fact.category in _NOUNS and fact.other in _NOUNS:
+        return _replacement(fact, _NOUNS[fact.other])
     template = _CLAUSES[fact.category, fact.direction][wording]
     many = fact.count > 1
     verbs = {one: several if many else one for one, several in _VERBS.items()}
     return template.format(what=_buildings(fact), where=_where(fact.place), **verbs)
+
+
+def _replacement(fact: Fact, other: str) -> str:
+    """Say what took the place of what."""
+    many = fact.category in _PLURALS
+    return _REPLACED[fact.direction].format(
+        this=_NOUNS[fact.category],
+        lies="lie" if many else "lies",
+        has="have" if many else "has",
+        other=other,
+        was="were" if fact.other in _PLURALS else "was",
+        where=_where(fact.place),
+    )
 
 
 def _buildings(fact: Fact) -> str:
