@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from affine import Affine
-from odc.geo.geobox import GeoBox
 
 from geocc.errors import InputError
 from geocc.scene.footprints import window_polygons
 from geocc.scene.grid import grid_crs
 from geocc.scene.pair import ScenePair
+from geocc.scene.plan_file import grid_from_json, grid_to_json, load_columns, save_columns
+from geocc.scene.plan_html import estimate, plan_html
 from geocc.scene.roi import Region, region_in_pixels, windows_in_region
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from geopandas import GeoSeries
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
 
 __all__ = ["MAX_TILES", "TilePlan", "plan_tiles"]
 
@@ -48,6 +51,7 @@ class TilePlan:
         col: `(N,)` int64, column of each tile's upper-left pixel.
         height: `(N,)` int64, rows of each tile.
         width: `(N,)` int64, columns of each tile.
+        left_out: How many tiles of the full cover are not in the plan, by the reason why.
     """
 
     geobox: GeoBox
@@ -57,6 +61,7 @@ class TilePlan:
     col: NDArray[np.int64]
     height: NDArray[np.int64]
     width: NDArray[np.int64]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of tiles."""
@@ -86,11 +91,15 @@ class TilePlan:
     @cached_property
     def tile_ids(self) -> NDArray[np.str_]:
         """`(N,)` names ``r000256_c000512``, from the upper-left pixel; with ``_h.._w..`` where one pixel starts several."""
-        ids = [f"r{row:06d}_c{col:06d}" for row, col in zip(self.row.tolist(), self.col.tolist(), strict=True)]
-        if self.stride is None and len(set(ids)) < len(ids):
-            sizes = zip(ids, self.height.tolist(), self.width.tolist(), strict=True)
-            ids = [f"{name}_h{height}_w{width}" for name, height, width in sizes]
-        return np.array(ids, dtype=np.str_)
+        names = self._names(sized=False)
+        return self._names(sized=True) if self.stride is None and len(set(names.tolist())) < len(names) else names
+
+    def _names(self, *, sized: bool) -> NDArray[np.str_]:
+        rows, cols = self.row.tolist(), self.col.tolist()
+        if not sized:
+            return np.array([f"r{row:06d}_c{col:06d}" for row, col in zip(rows, cols, strict=True)], np.str_)
+        tiles = zip(rows, cols, self.height.tolist(), self.width.tolist(), strict=True)
+        return np.array([f"r{row:06d}_c{col:06d}_h{height}_w{width}" for row, col, height, width in tiles], np.str_)
 
     def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> TilePlan:
         """Some of the tiles, under the names that they have here.
@@ -98,7 +107,9 @@ class TilePlan:
         Args:
             index: Positions of the tiles in the order wanted, or `(N,)` bool.
         """
-        part = TilePlan(self.geobox, self.tile_size, self.stride, *(column[index] for column in self._columns))
+        part = TilePlan(
+            self.geobox, self.tile_size, self.stride, *(column[index] for column in self._columns), self.left_out
+        )
         part.__dict__["tile_ids"] = self.tile_ids[index]  # a name may depend on the tiles that are left out
         return part
 
@@ -121,13 +132,14 @@ class TilePlan:
         """Count, size and ground of the tiles, as plain JSON values.
 
         Returns:
-            `tiles`; `tile_size`, `stride` in pixels; `tile_ground` (width, height) and `tile_area` of a full tile in `unit`
+            `tiles`; `left_out`, tiles of the full cover that are not planned, by reason; `tile_size`, `stride` in pixels; `tile_ground` (width, height) and `tile_area` of a full tile in `unit`
             of the CRS and its square; `scene_shape` (height, width) in pixels; `crs`.
         """
         affine = self.geobox.affine
         ground = [self.tile_size * float(np.hypot(*side)) for side in ((affine.a, affine.d), (affine.b, affine.e))]
         return {
             "tiles": len(self),
+            "left_out": dict(self.left_out),
             "tile_size": self.tile_size,
             "stride": self.stride,
             "tile_ground": ground,
@@ -137,33 +149,57 @@ class TilePlan:
             "crs": str(self.geobox.crs),
         }
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    def estimate(self, *, tiles_per_second: float) -> dict[str, float]:
+        """What a run of the plan will take, by arithmetic.
 
-        facts = self.summary()
-        (ground_x, ground_y), unit = facts["tile_ground"], facts["unit"]
-        height, width = facts["scene_shape"]
-        rows = {
-            "tiles": f"{facts['tiles']:,}",
-            "tile size": f"{facts['tile_size']} px" + (f", stride {self.stride} px" if self.stride else ", by sampler"),
-            "ground of a tile": f"{ground_x:.6g} x {ground_y:.6g} {unit}",
-            "area of a tile": f"{facts['tile_area']:.6g} square {unit}",
-            "scene": f"{width} x {height} px",
-            "CRS": facts["crs"][:80],
+        Args:
+            tiles_per_second: How many tiles the model does in a second; `geocc benchmark` measures it.
+
+        Returns:
+            `seconds`; `pixel_bytes`, of both dates as the model is given them; `memory_bytes`, of the process beside the
+            model, whatever the size of the scene.
+        """
+        if not tiles_per_second > 0:
+            raise InputError(f"tiles_per_second is {tiles_per_second}; expected more than 0.")
+        return estimate(self, tiles_per_second=tiles_per_second)
+
+    def _repr_html_(self) -> str:
+        return plan_html(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the plan as `.npz`; `load` gives an equal one back, under the same names.
+
+        Raises:
+            InputError: The suffix is not `.npz`.
+            WriteError: The file cannot be written.
+        """
+        facts = {
+            "grid": grid_to_json(self.geobox),
+            "tile_size": self.tile_size,
+            "stride": self.stride,
+            "left_out": dict(self.left_out),
+            "sized_names": len(self) > 0 and "_h" in str(self.tile_ids[0]),
         }
-        cells = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows.items())
-        return f"<table><caption>TilePlan</caption>{cells}</table>"
+        return save_columns(path, self._columns, facts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TilePlan:
+        """The plan that `save` wrote.
+
+        Raises:
+            InputError: There is no such file, or it is not a plan.
+        """
+        columns, facts = load_columns(path)
+        plan = cls(grid_from_json(facts["grid"]), facts["tile_size"], facts["stride"], *columns, facts["left_out"])
+        plan.__dict__["tile_ids"] = plan._names(sized=facts["sized_names"])
+        return plan
 
     def to_json(self) -> str:
         """The plan as a JSON text; `from_json` gives an equal one back."""
         return json.dumps(
             {
                 "format": _FORMAT,
-                "grid": {
-                    "crs": str(self.geobox.crs),
-                    "transform": list(self.geobox.affine[:6]),
-                    "shape": list(self.geobox.shape.yx),
-                },
+                "grid": grid_to_json(self.geobox),
                 "tile_size": self.tile_size,
                 "stride": self.stride,
                 **{
@@ -186,8 +222,7 @@ class TilePlan:
                 raise InputError(
                     f"The plan's format is {data['format']!r}, and this geocc reads {_FORMAT!r}. Plan anew."
                 )
-            grid = data["grid"]
-            geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
+            geobox = grid_from_json(data["grid"])
             columns = [np.array(data[name], dtype=np.int64) for name in ("row", "col", "height", "width")]
             plan = cls(geobox, data["tile_size"], data["stride"], *columns)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -297,7 +332,9 @@ def _within(plan: TilePlan, roi: Region) -> TilePlan:
             f"{width} x {height} pixels. A bare shapely geometry is taken in the CRS of the scene, {plan.geobox.crs}: give a "
             "GeoSeries with its own CRS to have it converted."
         )
-    return TilePlan(plan.geobox, plan.tile_size, plan.stride, *(column[keep] for column in plan._columns))  # noqa: SLF001
+    columns = (column[keep] for column in plan._columns)  # noqa: SLF001
+    left_out = {"outside the region of interest": int((~keep).sum())}
+    return TilePlan(plan.geobox, plan.tile_size, plan.stride, *columns, left_out)
 
 
 def _sampled(scene: ScenePair | GeoBox, sampler: Sampler) -> TilePlan:

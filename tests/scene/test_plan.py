@@ -7,12 +7,12 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from support.rasters import AFFINES, UTM, grid
 
-from geocc.errors import InputError, MissingCRSError
+from geocc.errors import InputError, MissingCRSError, WriteError
 from geocc.scene import PixelWindow, TilePlan, plan_tiles
 
 TILE = 24
@@ -162,3 +162,58 @@ def test_plans_differ_where_their_tiles_do():
 def test_what_is_no_plan_is_refused(text):
     with pytest.raises(InputError, match=r"to_json|Plan anew"):
         TilePlan.from_json(text)
+
+
+def test_a_saved_plan_comes_back_equal_with_its_names(tmp_path):
+    region = shapely.box(500_000, 4_999_000, 500_500, 5_000_000)
+    plan = plan_tiles(grid(300, 200), tile_size=64, stride=40, roi=region)
+    loaded = TilePlan.load(plan.save(tmp_path / "plan.npz"))
+    assert loaded == plan
+    assert loaded.tile_ids.tolist() == plan.tile_ids.tolist()
+    assert loaded.left_out == plan.left_out == {"outside the region of interest": 29}
+    assert loaded.digest() == plan.digest()
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_a_part_of_a_plan_keeps_the_names_also_in_a_file(tmp_path_factory, data):
+    table = st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(1, 3)), min_size=1, unique=True
+    )
+    columns = np.array(data.draw(table)).T
+    plan = TilePlan(grid(10, 10), 3, None, *columns)
+    keep = data.draw(st.permutations(range(len(plan))))[: data.draw(st.integers(1, len(plan)))]
+    part = plan.take(np.array(keep))
+    loaded = TilePlan.load(part.save(tmp_path_factory.mktemp("plan") / "plan.npz"))
+    assert part.tile_ids.tolist() == loaded.tile_ids.tolist() == plan.tile_ids[keep].tolist()
+    assert [part[i] for i in range(len(part))] == [plan[i] for i in keep]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"{}"])
+def test_a_file_that_is_no_plan_is_refused(tmp_path, content):
+    (tmp_path / "plan.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"is not a tile plan .*plan\.save"):
+        TilePlan.load(tmp_path / "plan.npz")
+
+
+def test_a_plan_is_saved_as_npz_where_there_is_a_folder(tmp_path):
+    plan = plan_tiles(grid(30, 30), tile_size=16)
+    with pytest.raises(InputError, match=r"saved as \.npz"):
+        plan.save(tmp_path / "plan.csv")
+    with pytest.raises(WriteError, match="cannot be written"):
+        plan.save(tmp_path / "missing" / "plan.npz")
+    with pytest.raises(InputError, match="is not a tile plan"):
+        TilePlan.load(tmp_path / "nothing.npz")
+
+
+def test_a_plan_tells_what_it_leaves_out_and_what_it_will_cost():
+    region = shapely.box(500_000, 4_999_000, 500_500, 5_000_000)
+    plan = plan_tiles(grid(300, 200), tile_size=64, stride=40, roi=region)
+    html = plan._repr_html_()
+    assert "left out, outside the region of interest" in html
+    assert "at 1 tiles/s" in html
+    cost = plan.estimate(tiles_per_second=4)
+    assert cost["seconds"] == len(plan) / 4
+    assert cost["pixel_bytes"] == len(plan) * 64 * 64 * 6
+    with pytest.raises(InputError, match="more than 0"):
+        plan.estimate(tiles_per_second=0)
