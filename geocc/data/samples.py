@@ -120,13 +120,26 @@ class Samples:
             ReadError: Its file can no longer be read.
             InputError: Its record is broken.
         """
-        at = at + len(self) if at < 0 else at
-        if not 0 <= at < len(self):
-            raise IndexError(f"sample {at} was asked for; there are {len(self)}")
-        place = at if self._order is None else int(self._order[at])
-        part_number = int(np.searchsorted(self._ends, place, side="right"))
-        start = int(self._ends[part_number - 1]) if part_number else 0
-        return self._sample(part_number, place - start)
+        part_number, row, nth = self._locate(at)
+        record, kept = self._read(part_number, row)
+        if nth is None:
+            nth = random.Random(f"choice {self._seed} {self._epoch} {part_number} {row}").randrange(len(kept))
+        return Sample(record, record.change_caption[kept[nth]])
+
+    def with_all_captions(self, at: int) -> tuple[Record, tuple[str, ...]]:
+        """Read the record of one sample, and every caption that is kept of it.
+
+        Args:
+            at: Place of the sample in this epoch; negative places count from the end.
+
+        Raises:
+            IndexError: There are not so many.
+            ReadError: Its file can no longer be read.
+            InputError: Its record is broken.
+        """
+        part_number, row, _ = self._locate(at)
+        record, kept = self._read(part_number, row)
+        return record, tuple(record.change_caption[number] for number in kept)
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield the samples of the epoch."""
@@ -140,19 +153,25 @@ class Samples:
             rng = np.random.default_rng([self._seed, epoch])
             self._order = rng.permutation(np.arange(len(self), dtype=np.uint32))
 
-    def _sample(self, part_number: int, place: int) -> Sample:
-        part = self._parts[part_number]
+    def _locate(self, at: int) -> tuple[int, int, int | None]:
+        """Return the part of a sample, the record in it, and which of its captions: None where one is to be drawn."""
+        at = at + len(self) if at < 0 else at
+        if not 0 <= at < len(self):
+            raise IndexError(f"sample {at} was asked for; there are {len(self)}")
+        place = at if self._order is None else int(self._order[at])
+        part_number = int(np.searchsorted(self._ends, place, side="right"))
+        place -= int(self._ends[part_number - 1]) if part_number else 0
         if self._bounds is None:
-            at, nth = place, None
-        else:
-            bounds = self._bounds[part_number]
-            at = int(np.searchsorted(bounds, place, side="right"))
-            nth = place - (int(bounds[at - 1]) if at else 0)
-        record = part.index[int(part.rows[at])]
-        kept = self._kept(part, f"{part_number} {at}", total=len(record.change_caption))
-        if nth is None:
-            nth = random.Random(f"choice {self._seed} {self._epoch} {part_number} {at}").randrange(len(kept))
-        return Sample(record, record.change_caption[kept[nth]])
+            return part_number, place, None
+        bounds = self._bounds[part_number]
+        row = int(np.searchsorted(bounds, place, side="right"))
+        return part_number, row, place - (int(bounds[row - 1]) if row else 0)
+
+    def _read(self, part_number: int, row: int) -> tuple[Record, Sequence[int]]:
+        """Read a record, and say which of its captions are kept."""
+        part = self._parts[part_number]
+        record = part.index[int(part.rows[row])]
+        return record, self._kept(part, f"{part_number} {row}", total=len(record.change_caption))
 
     def _kept(self, part: Part, name: str, *, total: int) -> Sequence[int]:
         """Return the numbers of the captions of a record that are kept: the same ones in every epoch."""

@@ -17,6 +17,7 @@ from geocc.model.configuration import CCExpertConfig
 from geocc.model.difference import DifferenceModule
 from geocc.model.heads import ChangeHead, Projector
 from geocc.model.outputs import CCExpertImageFeatures, CCExpertModelOutput, CCExpertOutput
+from geocc.model.packing import branch_mask, branch_positions, target_loss
 from geocc.model.vision import FeatureTower
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
         change_labels: Tensor | None = None,
         image_features: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
+        branches: Tensor | None = None,
+        predictors: Tensor | None = None,
+        targets_only: bool = False,
         **kwargs: Any,
     ) -> CCExpertOutput:
         """Score the next tokens, and the change if the model has a change head.
@@ -213,11 +217,25 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             change_labels: `(B,)` 1 where the pair changed and 0 where it did not.
             image_features: `(B, T=2, N, D_text)` from `get_image_features`, in the place of `pixel_values`.
             logits_to_keep: Number of last positions to score, or their indices; 0 means all.
+            branches: `(B, S)` of rows that hold several answers to one question: 0 for the question, 1, 2, ... for
+                each answer, -1 for padding. Every answer then sees the question and itself, in attention and in its
+                positions, as if it stood in a row of its own. In the place of `attention_mask` and `position_ids`.
+            predictors: `(B, T)` positions whose states predict `labels` `(B, 1 + T)` from the second on; left out,
+                each position predicts the next. Implies `targets_only`.
+            targets_only: With labels, score only positions that predict one: the same loss without the logits of all
+                others. `logits` are then `(targets, V)`, row after row; with `predictors`, each position once.
             **kwargs: Passed on to the language model.
 
         Raises:
-            InputError: If placeholders and features do not match, or change labels come without a change head.
+            InputError: If placeholders and features do not match, change labels come without a change head, or branches
+                with a mask or positions of the caller's.
         """
+        if branches is not None:
+            if attention_mask is not None or position_ids is not None:
+                raise InputError("branches make attention_mask and position_ids themselves: leave those out")
+            text: Any = self.config.text_config
+            attention_mask = branch_mask(branches, implementation=text._attn_implementation, dtype=self.dtype)  # noqa: SLF001  # it has no other name
+            position_ids = branch_positions(branches)
         outputs = self.model(
             input_ids=input_ids,
             pixel_values=pixel_values,
@@ -228,11 +246,28 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             image_features=image_features,
             **kwargs,
         )
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(outputs.last_hidden_state[:, kept])
         images = outputs.images or CCExpertImageFeatures()
+        num_items = kwargs.get("num_items_in_batch")
+        loss: Tensor | None = None
+        if labels is not None and (targets_only or predictors is not None):
+            loss, logits = target_loss(
+                self.lm_head, outputs.last_hidden_state, labels, predictors=predictors, num_items=num_items
+            )
+        else:
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            logits = self.lm_head(outputs.last_hidden_state[:, kept])
+            if labels is not None:
+                loss = self.loss_function(
+                    logits=logits, labels=labels, vocab_size=logits.shape[-1], num_items_in_batch=num_items
+                )
+        if change_labels is not None:
+            change = _change_loss(images.change_logits, change_labels, branches)
+            if labels is not None and num_items is not None:
+                # The trainer divides by the targets of all accumulated batches: this batch's share of them is its weight.
+                change = change * (labels[:, 1:] != -100).sum() / num_items
+            loss = change if loss is None else loss + change
         return CCExpertOutput(
-            loss=self._loss(logits, labels, images.change_logits, change_labels, kwargs.get("num_items_in_batch")),
+            loss=loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
@@ -241,30 +276,6 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             change_token_logits=images.change_token_logits,
             gates=images.gates,
         )
-
-    def _loss(
-        self,
-        logits: Tensor,
-        labels: Tensor | None,
-        change_logits: Tensor | None,
-        change_labels: Tensor | None,
-        num_items: Tensor | int | None,
-    ) -> Tensor | None:
-        loss = None
-        if labels is not None:
-            vocab = logits.shape[-1]
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocab, num_items_in_batch=num_items)
-        if change_labels is not None:
-            if change_logits is None:
-                raise InputError(
-                    "change_labels need a model with a change head and pixel_values: CCExpertConfig(change_head=True)"
-                )
-            change = F.binary_cross_entropy_with_logits(change_logits.float(), change_labels.float())
-            if labels is not None and num_items is not None:
-                # The trainer divides by the targets of all accumulated batches: this batch's share of them is its weight.
-                change = change * (labels[:, 1:] != -100).sum() / num_items
-            loss = change if loss is None else loss + change
-        return loss
 
     def prepare_inputs_for_generation(
         self,
@@ -284,3 +295,14 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs |= {"pixel_values": pixel_values, "image_features": image_features}
         return inputs
+
+
+def _change_loss(logits: Tensor | None, labels: Tensor, branches: Tensor | None) -> Tensor:
+    """Return the change head's loss; a pair with several answers counts once for each."""
+    if logits is None:
+        raise InputError(
+            "change_labels need a model with a change head and pixel_values: CCExpertConfig(change_head=True)"
+        )
+    counts = None if branches is None else branches.amax(dim=1).float()
+    weights = None if counts is None else counts / counts.mean()
+    return F.binary_cross_entropy_with_logits(logits.float(), labels.float(), weight=weights)

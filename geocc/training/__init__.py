@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geocc.training.generation import CaptionEvaluation
     from geocc.training.grafting import graft, save_part
     from geocc.training.optimizer import parameter_groups
+    from geocc.training.packing import PackedCollator
     from geocc.training.parts import PARTS, Part, count_parameters, part_of, set_trainable
     from geocc.training.plan import TrainingPlan, plan_training
     from geocc.training.recipes import Stage1, Stage2, Stage3
@@ -32,6 +33,7 @@ __all__ = [
     "Data",
     "Evaluation",
     "Lora",
+    "PackedCollator",
     "PairCollator",
     "PairDataset",
     "Part",
@@ -68,6 +70,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "generation": ["CaptionEvaluation"],
         "grafting": ["graft", "save_part"],
         "optimizer": ["parameter_groups"],
+        "packing": ["PackedCollator"],
         "parts": ["PARTS", "Part", "count_parameters", "part_of", "set_trainable"],
         "plan": ["TrainingPlan", "plan_training"],
         "recipes": ["Stage1", "Stage2", "Stage3"],

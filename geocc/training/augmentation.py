@@ -17,8 +17,9 @@ from geocc.training.strict import Settings
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
-__all__ = ["Augmentation", "augment"]
+__all__ = ["Augmentation", "augment", "augment_captions"]
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Pair = tuple[Image.Image, Image.Image]
@@ -57,30 +58,39 @@ class Augmentation(Settings):
 def augment(
     images: Pair, caption: str, *, changed: bool, settings: Augmentation, rng: random.Random
 ) -> tuple[Pair, str]:
-    """Augment one pair.
+    """Augment one pair with one caption; see `augment_captions`."""
+    images, (said,) = augment_captions(images, (caption,), changed=changed, settings=settings, rng=rng)
+    return images, said
+
+
+def augment_captions(
+    images: Pair, captions: Sequence[str], *, changed: bool, settings: Augmentation, rng: random.Random
+) -> tuple[Pair, tuple[str, ...]]:
+    """Augment one pair; nothing is done that would make one of its captions untrue.
 
     Args:
         images: Two RGB images, the earlier date first; left as they are.
-        caption: What is said of them.
+        captions: What is said of them.
         changed: Whether anything changed.
         settings: What may be done.
         rng: Source of randomness; the same state gives the same result.
 
     Returns:
-        Two images, and the caption that is true of them.
+        Two images, and the captions that are true of them.
     """
-    unchanged = not changed and says_no_change(caption)
+    unchanged = not changed and all(map(says_no_change, captions))
+    swap = settings.location_words == "swap"
     for axis, chance in ((_HORIZONTAL, settings.horizontal_flip), (_VERTICAL, settings.vertical_flip)):
-        if rng.random() < chance and axis.allows_flip(caption, swap=settings.location_words == "swap"):
+        if rng.random() < chance and all(axis.allows_flip(caption, swap=swap) for caption in captions):
             images = (images[0].transpose(axis.flip), images[1].transpose(axis.flip))
-            caption = axis.exchange(caption)
-    if settings.crop < 1 and unchanged and not _PLACE.search(caption):
+            captions = tuple(axis.exchange(caption) for caption in captions)
+    if settings.crop < 1 and unchanged and not any(map(_PLACE.search, captions)):
         images = _crop(images, smallest=settings.crop, rng=rng)
-    if settings.colour and not _COLOUR.search(caption):
+    if settings.colour and not any(map(_COLOUR.search, captions)):
         images = (_jitter(images[0], settings.colour, rng), _jitter(images[1], settings.colour, rng))
     if rng.random() < settings.temporal_swap and unchanged:
         images = images[::-1]
-    return images, caption
+    return images, tuple(captions)
 
 
 class _Axis:

@@ -1,4 +1,4 @@
-"""Samples as the trainer takes them: two images and one caption, in an order that follows from seed and epoch alone."""
+"""Samples as the trainer takes them: two images and one caption, or all captions, in an order that follows from seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch.utils.data import Dataset, Sampler
 
-from geocc.training.augmentation import Augmentation, augment
+from geocc.training.augmentation import Augmentation, augment_captions
 from geocc.training.images import read_pair
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from geocc.data.samples import Samples
 
-__all__ = ["EpochSampler", "PairDataset", "PairSample", "Place"]
+__all__ = ["EpochSampler", "PackedSample", "PairDataset", "PairSample", "Place"]
 
 
 class Place(NamedTuple):
@@ -48,7 +48,23 @@ class PairSample(NamedTuple):
     changed: bool
 
 
-class PairDataset(Dataset[PairSample]):
+class PackedSample(NamedTuple):
+    """One pair with all that is said of it.
+
+    Attributes:
+        uid: Name of its record.
+        images: Two RGB images, the earlier date first.
+        captions: What to learn to say; one or more.
+        changed: Whether anything changed.
+    """
+
+    uid: str
+    images: tuple[Image.Image, Image.Image]
+    captions: tuple[str, ...]
+    changed: bool
+
+
+class PairDataset(Dataset["PairSample | PackedSample"]):
     """Reads the samples of a mixture by their place, in any number of workers alike.
 
     A sample that cannot be read is an error; the reference takes another in its place without a word.
@@ -57,18 +73,22 @@ class PairDataset(Dataset[PairSample]):
         samples: From `Mixture.samples`.
         augmentation: What may be done to the pairs; nothing when left out.
         seed: Seed of the augmentation.
+        packed: Whether each sample holds all captions of its record; `samples` are then one for each record.
     """
 
-    def __init__(self, samples: Samples, *, augmentation: Augmentation | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, samples: Samples, *, augmentation: Augmentation | None = None, seed: int = 0, packed: bool = False
+    ) -> None:
         self._samples = samples
         self._augmentation = augmentation or Augmentation()
         self._seed = seed
+        self._packed = packed
 
     def __len__(self) -> int:
         """Return the number of samples of an epoch."""
         return len(self._samples)
 
-    def __getitem__(self, place: Place | int) -> PairSample:
+    def __getitem__(self, place: Place | int) -> PairSample | PackedSample:
         """Read one sample.
 
         Args:
@@ -81,13 +101,19 @@ class PairDataset(Dataset[PairSample]):
         epoch, at = (self._samples.epoch, place) if isinstance(place, int) else place
         if epoch != self._samples.epoch:
             self._samples = self._samples.at_epoch(epoch)
-        record, caption = self._samples[at]
+        if self._packed:
+            record, captions = self._samples.with_all_captions(at)
+        else:
+            record, caption = self._samples[at]
+            captions = (caption,)
         images, changed = read_pair(record), bool(record.change_flag)
         if not self._augmentation.off:
             # Of the place alone: neither workers nor an interruption change what is drawn.
             rng = random.Random(f"augment {self._seed} {epoch} {at}")
-            images, caption = augment(images, caption, changed=changed, settings=self._augmentation, rng=rng)
-        return PairSample(record.uid, images, caption, changed)
+            images, captions = augment_captions(images, captions, changed=changed, settings=self._augmentation, rng=rng)
+        if self._packed:
+            return PackedSample(record.uid, images, captions, changed)
+        return PairSample(record.uid, images, captions[0], changed)
 
 
 class EpochSampler(Sampler[Place]):

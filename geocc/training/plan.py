@@ -30,6 +30,8 @@ __all__ = ["TrainingPlan", "plan_training"]
 
 _GIB = 2**30
 _WORDS = 100  # tokens of question and answer, about
+_ANSWER = 30  # tokens of an answer
+_CAPTIONS = 6  # of a pair, as in CC-Foundation
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def plan_training(config: TrainingConfig) -> TrainingPlan:
     recipe = config.recipe
     model_config, fresh, found = _read_start(config)
     check_stage(config, found=found, fresh=[] if config.graft else fresh)
-    samples = len(open_mixture(config.data).samples(captions=recipe.captions, seed=recipe.seed, shuffle=False))
+    samples = len(open_mixture(config.data).samples(captions=recipe.caption_mode, seed=recipe.seed, shuffle=False))
     devices = int(os.environ.get("WORLD_SIZE", "1"))
     accumulation = accumulation_steps(
         batch_size=recipe.batch_size, micro_batch_size=recipe.micro_batch_size, world_size=devices
@@ -153,12 +155,13 @@ def _activation_bytes(config: TrainingConfig, model_config: CCExpertConfig) -> i
 
     With checkpointing: the input of every layer, and all of the one layer that is computed again; 34 numbers per token
     and channel in a transformer layer without its attention matrix (Korthikanti et al., arXiv 2205.05198). The logits
-    of the whole vocabulary come on top, with their float32 copy and its gradient.
+    of the positions that predict a target come on top, with their float32 copy and its gradient.
     """
     recipe, text, vision = config.recipe, model_config.text_config, model_config.vision_config
     width = 2 if recipe.bf16 else 4
     tokens = model_config.tokens_per_image
-    length = 2 * tokens + _WORDS
+    words = _WORDS + (_CAPTIONS - 1) * _ANSWER * recipe.packed
+    length = 2 * tokens + words
     levels = len(model_config.feature_levels)
     # (values that enter a layer, number of such layers)
     blocks = [
@@ -171,5 +174,5 @@ def _activation_bytes(config: TrainingConfig, model_config: CCExpertConfig) -> i
         kept = sum(size * layers for size, layers in blocks) + inside * max(size for size, _ in blocks)
     else:
         kept = inside * sum(size * layers for size, layers in blocks)
-    logits = length * text.vocab_size * (width + 8)
+    logits = words * text.vocab_size * (width + 8)
     return int(recipe.micro_batch_size * (width * kept + logits))

@@ -125,7 +125,7 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
 
 def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDataset]:
     recipe, mixture = config.recipe, open_mixture(config.data)
-    samples = mixture.samples(captions=recipe.captions, seed=recipe.seed)
+    samples = mixture.samples(captions=recipe.caption_mode, seed=recipe.seed)
     report = check_records(
         mixture_records(mixture, seed=recipe.seed), images=config.data.check_images if look else "none"
     )
@@ -141,7 +141,7 @@ def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDatase
         },
         config=config.model_dump(mode="json"),
     )
-    return provenance, PairDataset(samples, augmentation=config.augmentation, seed=recipe.seed)
+    return provenance, PairDataset(samples, augmentation=config.augmentation, seed=recipe.seed, packed=recipe.packed)
 
 
 def _prepare(config: TrainingConfig, start: Start) -> nn.Module:

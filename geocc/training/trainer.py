@@ -15,6 +15,7 @@ from geocc.training.arguments import training_arguments
 from geocc.training.collator import RECORD_IDS, PairCollator
 from geocc.training.dataset import EpochSampler
 from geocc.training.optimizer import parameter_groups
+from geocc.training.packing import PackedCollator
 from geocc.training.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class CCExpertTrainer(Trainer):
         train_dataset: A `PairDataset`.
         evaluation: Lets the model caption and scores it; needed where `config.evaluation` is set.
         provenance: What each checkpoint shall say of itself.
-        data_collator: Makes batches; a `PairCollator` by the recipe when left out.
+        data_collator: Makes batches; a `PairCollator` or `PackedCollator` by the recipe when left out.
         callbacks: Further callbacks of Transformers.
     """
 
@@ -71,7 +72,7 @@ class CCExpertTrainer(Trainer):
             # The change head scores each token as well, which no loss reads.
             args=training_arguments(config, unused_parameters=settings.change_head),
             data_collator=data_collator
-            or PairCollator(
+            or (PackedCollator if recipe.packed else PairCollator)(
                 processor,
                 padding_side=recipe.padding_side,
                 max_length=recipe.max_length,
@@ -110,6 +111,10 @@ class CCExpertTrainer(Trainer):
         if not torch.isfinite(loss):
             raise self._broken(f"the loss is {loss.item()}", records)
         return loss
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Compute the loss; only positions that predict a target are scored, which changes nothing but the memory."""
+        return super().compute_loss(model, {"targets_only": True} | inputs, *args, **kwargs)
 
     def evaluate(
         self,

@@ -11,7 +11,7 @@ from support import training
 from support.training import config, losses, train_until
 
 from geocc.errors import CheckpointError, InputError, TrainingError, WriteError
-from geocc.model import load_checkpoint
+from geocc.model import load_checkpoint, modeling
 from geocc.training import latest_checkpoint, load_config, part_of, train
 
 TRAINED = {1: {"difference_module", "projector"}}
@@ -97,10 +97,8 @@ def test_other_settings_or_data_are_not_resumed(run, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_with_the_records(base, records, tmp_path, monkeypatch):
-    from geocc.model import CCExpertForConditionalGeneration
-
-    original = CCExpertForConditionalGeneration._loss
-    monkeypatch.setattr(CCExpertForConditionalGeneration, "_loss", lambda *a, **k: original(*a, **k) * math.nan)
+    original = modeling.target_loss
+    monkeypatch.setattr(modeling, "target_loss", lambda *a, **k: [one * math.nan for one in original(*a, **k)])
     with pytest.raises(
         TrainingError, match=r"the loss is nan at step 1, in the batch of records 'pair-0-\d', 'pair-0-\d'"
     ):

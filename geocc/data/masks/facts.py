@@ -100,7 +100,9 @@ def change_kinds(mask: ChangeMask) -> list[str]:
         return ["change"] if mask.changed.any() else []
     classes = np.stack([mask.before[mask.changed], mask.after[mask.changed]], axis=1)
     pairs, counts = np.unique(classes, axis=0, return_counts=True)
-    spoken = [at for at in np.argsort(-counts, kind="stable") if counts[at] >= SPOKEN * mask.changed.size]
+    order = np.argsort(-counts, kind="stable")
+    # The largest is one in any case: of many small ones, none else would be.
+    spoken = [at for at in order if counts[at] >= SPOKEN * mask.changed.size] or order[:1]
     words = mask.vocabulary
     return [f"{words[int(pairs[at, 0])].name} to {words[int(pairs[at, 1])].name}" for at in spoken]
 
