@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocc.data.synthetic import (
+    KINDS,
     NO_CHANGE,
     Category,
     Direction,
@@ -24,7 +25,7 @@ from geocc.data.synthetic import (
 SHARE = st.floats(0, 1)
 FACTS = st.builds(
     Fact,
-    category=st.sampled_from(list(Category)[:5]),
+    category=st.sampled_from(sorted({category for category, _ in KINDS})),
     direction=st.sampled_from(list(Direction)),
     count=st.integers(1, 9),
     large=st.booleans(),
@@ -33,6 +34,7 @@ FACTS = st.builds(
     width=SHARE,
     height=SHARE,
     fraction=SHARE,
+    other=st.none() | st.sampled_from(sorted(Category)),
 )
 
 
@@ -49,6 +51,7 @@ def test_what_is_written_can_be_read(facts, seed):
         (f.category, f.direction, f.place) for f in facts[:3]
     ]
     for statement, fact in zip(stated, facts, strict=False):
+        assert statement.other in {None, fact.other}
         if fact.category is Category.BUILDING:
             assert statement.number == ("one", "two", "several")[min(fact.count, 3) - 1]
 

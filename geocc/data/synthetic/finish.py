@@ -22,6 +22,7 @@ __all__ = ["Finish", "blank", "compress", "draw_finish", "resample"]
 
 _OFTEN_COLLAR = 0.18
 _OFTEN_JPEG = 0.35
+_OFTEN_SOFT = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _draw(rng: np.random.Generator, nuisance: float) -> Finish:
         collar = (float(rng.integers(4) * np.pi / 2 + rng.normal(0, 0.25)), float(rng.uniform(0.42, 0.68)))
     return Finish(
         offset=(float(offset[0]), float(offset[1]), float(offset[2])),
-        softness_px=float(nuisance * rng.choice([0.0, 1.0]) * rng.uniform(0.2, 0.9)),
+        softness_px=float(nuisance * (rng.random() < _OFTEN_SOFT) * rng.uniform(0.3, 0.8)),
         jpeg=int(rng.integers(70, 96)) if rng.random() < _OFTEN_JPEG * nuisance else 0,
         collar=collar,
     )

@@ -42,5 +42,7 @@ def kind_map(changes: Iterable[Change], window: Window, *, tokens: int) -> NDArr
         view = maps[KINDS.index((change.category, change.direction)), max(top, 0) :, max(left, 0) :]
         view[: seen.shape[0], : seen.shape[1]] |= seen
     rows, cols = window.height // tokens, window.width // tokens
-    shares: NDArray[np.float32] = maps.reshape(len(KINDS), tokens, rows, tokens, cols).mean(axis=(2, 4), dtype=np.float32)
+    shares: NDArray[np.float32] = maps.reshape(len(KINDS), tokens, rows, tokens, cols).mean(
+        axis=(2, 4), dtype=np.float32
+    )
     return shares

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = ["Change", "SyntheticScene", "make_scene"]
 
 # So many square metres at 0.5 m a pixel: elsewhere, as many pixels have as many changes.
 _USUAL_PIXEL_M2 = 0.25
+_SHARPER = 0.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,16 +165,19 @@ def _aerial(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
     """Make a scene of villages with all kinds of change."""
     draft = plan_aerial(rng, wish.frame, sites=wish.sites)
     look = paint_village(rng, draft)
-    conditions = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
-    finish = draw_finish(rng, nuisance=wish.nuisance)
-    images = [resample(look(date, seen), handled) for date, (seen, handled) in enumerate(zip(conditions, finish, strict=True))]
+    conditions, finish = _handling(rng, wish)
+    images = [
+        resample(look(date, seen), handled) for date, (seen, handled) in enumerate(zip(conditions, finish, strict=True))
+    ]
     exposed = [expose(image, seen, rng) for image, seen in zip(images, conditions, strict=True)]
     valid = ~(blank(wish.frame, finish[0]) | blank(wish.frame, finish[1]))
     changes = [
         *cover_changes(draft.change_masks, draft.covers, valid=valid, margin=MARGIN_PX),
         *building_changes(draft, valid=valid),
     ]
-    return _finished(wish, exposed=exposed, finish=finish, changes=changes, conditions=conditions, covers=draft.full_covers())
+    return _finished(
+        wish, exposed=exposed, finish=finish, changes=changes, conditions=conditions, covers=draft.full_covers()
+    )
 
 
 def _landscape(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
@@ -181,8 +185,7 @@ def _landscape(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
     from geocc.data.synthetic.landscape import paint_landscape, plan_landscape
 
     land = plan_landscape(rng, wish.frame, sites=wish.sites)
-    conditions = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
-    finish = draw_finish(rng, nuisance=wish.nuisance)
+    conditions, finish = _handling(rng, wish)
     composite, images = paint_landscape(rng, land, conditions, domain=wish.domain)
     softened = [resample(image, handled) for image, handled in zip(images, finish, strict=True)]
     exposed = [expose(image, seen, rng) for image, seen in zip(softened, conditions, strict=True)]
@@ -197,6 +200,13 @@ def _landscape(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
         covers=land.covers,
         composite=composite,
     )
+
+
+def _handling(rng: np.random.Generator, wish: _Wish) -> tuple[tuple[Conditions, Conditions], tuple[Finish, Finish]]:
+    """Draw how both dates are seen and handled. Optics blur less than in `vhr`: what blurs here is the resampling."""
+    first, second = draw_conditions(rng, nuisance=wish.nuisance, max_shift_px=wish.max_shift_px)
+    conditions = replace(first, blur=_SHARPER * first.blur), replace(second, blur=_SHARPER * second.blur)
+    return conditions, draw_finish(rng, nuisance=wish.nuisance)
 
 
 def _finished(

@@ -29,11 +29,11 @@ _DRY = np.array(
         [0.070, 0.110, 0.145, 0.250, 0.290],
         [0.070, 0.105, 0.140, 0.240, 0.270],
         [0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.045, 0.065, 0.075, 0.190, 0.170],
-        [0.035, 0.040, 0.030, 0.015, 0.008],
+        [0.045, 0.066, 0.075, 0.190, 0.170],
+        [0.058, 0.052, 0.032, 0.015, 0.008],
         [0.100, 0.115, 0.125, 0.155, 0.170],
         [0.135, 0.150, 0.160, 0.190, 0.195],
-        [0.030, 0.036, 0.042, 0.075, 0.150],
+        [0.044, 0.048, 0.056, 0.085, 0.165],
         [0.080, 0.115, 0.130, 0.085, 0.030],
         [0.125, 0.145, 0.165, 0.215, 0.220],
         [0.300, 0.320, 0.330, 0.370, 0.330],
@@ -43,7 +43,7 @@ _DRY = np.array(
 _LUSH = _DRY.copy()
 _LUSH[Cover.GRASS] = (0.038, 0.078, 0.055, 0.360, 0.190)
 _LUSH[Cover.CROPS] = (0.034, 0.078, 0.042, 0.430, 0.190)
-_LUSH[Cover.TREES] = (0.022, 0.044, 0.026, 0.310, 0.125)
+_LUSH[Cover.TREES] = (0.023, 0.049, 0.027, 0.310, 0.125)
 
 CROPS_RIPE = np.array(
     [
@@ -96,13 +96,15 @@ def develop(rng: np.random.Generator, images: tuple[Image, Image]) -> tuple[Imag
     """
     way = rng.random()
     if way < 0.35:
-        gain = np.float32(rng.uniform(1.9, 2.9))
+        gain = np.float32(rng.uniform(2.0, 3.3))
         return gain * images[0], gain * images[1]
     if way < 0.7:
         white, power = np.float32(rng.uniform(0.25, 0.42)), np.float32(1 / rng.uniform(1.4, 1.9))
         first, second = (np.maximum(image / white, 0) ** power for image in images)
         return first, second
     sample = np.concatenate([image[:, ::5, ::5].reshape(3, -1) for image in images], axis=1)
-    low, high = np.percentile(sample, [rng.uniform(0.5, 2), rng.uniform(97, 99.5)], axis=1).astype(np.float32)[:, :, None, None]
+    low, high = np.percentile(sample, [rng.uniform(0.5, 2), rng.uniform(97, 99.5)], axis=1).astype(np.float32)[
+        :, :, None, None
+    ]
     first, second = ((image - low) / np.maximum(high - low, np.float32(0.01)) for image in images)
     return first, second

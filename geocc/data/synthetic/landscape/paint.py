@@ -33,7 +33,7 @@ __all__ = ["paint_landscape"]
 
 # How strongly rough, fine and vigour fields show on each cover, in the order of Cover.
 _ROUGH = np.array([0.10, 0.055, 0.15, 0.07, 0.03, 0.03, 0.04, 0.20, 0.07, 0.10, 0.03], np.float32)
-_FINE = np.array([0.03, 0.02, 0.05, 0.045, 0.008, 0.02, 0.04, 0.05, 0.02, 0.06, 0.02], np.float32)
+_FINE = np.array([0.075, 0.05, 0.10, 0.11, 0.02, 0.05, 0.07, 0.12, 0.045, 0.13, 0.05], np.float32)
 _VIGOUR = np.array([0.20, 0.08, 0.0, 0.09, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], np.float32)
 _STREET_M = 9.0
 _TREE_HEIGHT_M = 13.0
@@ -82,16 +82,14 @@ def paint_landscape(
     texture = _draw(rng, land)
     composite = draw_composite(rng, domain)
     bands = BANDS[composite]
-    reflected = [
-        _reflectance(land, texture, seen, date=date, bands=bands) for date, seen in enumerate(conditions)
-    ]
+    reflected = [_reflectance(land, texture, seen, date=date, bands=bands) for date, seen in enumerate(conditions)]
     return composite, develop(rng, (reflected[0], reflected[1]))
 
 
 def _draw(rng: np.random.Generator, land: Land) -> _Texture:
     frame = land.frame
     dry, lush = spectra(rng, land.biome)
-    rough = power_noise(rng, frame, slope=rng.uniform(1.7, 2.3), longest_px=120)
+    rough = power_noise(rng, frame, slope=rng.uniform(1.5, 2.1), longest_px=120)
     slope_y, slope_x = np.gradient(land.elevation + np.float32(0.15) * land.grain)
     steep = np.float32(max(float(slope_x.std()), 1e-6))
     roofs, gardens = _towns(rng, land)
@@ -100,7 +98,7 @@ def _draw(rng: np.random.Generator, land: Land) -> _Texture:
         dry=dry,
         lush=lush,
         rough=rough,
-        fine=power_noise(rng, frame, slope=0.5),
+        fine=power_noise(rng, frame, slope=0.6),
         vigour=power_noise(rng, frame, slope=2.2, longest_px=150),
         pools=power_noise(rng, frame, slope=4.0, longest_px=120),
         slope_x=slope_x / steep,
@@ -120,10 +118,17 @@ def _towns(rng: np.random.Generator, land: Land) -> tuple[Field, Field]:
     roofs = scatter_cells(rng, land.u, land.v, size_u=house_u, size_v=house_v)
     blocks = scatter_cells(rng, land.u, land.v, size_u=land.block_m[0], size_v=land.block_m[1])
     bright = np.float32(0.62) + np.float32(0.6) * roofs**2 + np.float32(0.3) * blocks
-    gardens = np.clip(np.float32(rng.uniform(0.5, 2.0)) * (scatter_cells(rng, land.u, land.v, size_u=house_u, size_v=house_v) - np.float32(0.55)), 0, 1)
+    gardens = np.clip(
+        np.float32(rng.uniform(0.5, 2.0))
+        * (scatter_cells(rng, land.u, land.v, size_u=house_u, size_v=house_v) - np.float32(0.55)),
+        0,
+        1,
+    )
     share = np.float32(min(_STREET_M / frame.gsd_m, 1.0) * 0.9)
     width = np.float32(max(_STREET_M, frame.gsd_m))
-    street = (np.mod(land.u, np.float32(land.block_m[0])) < width) | (np.mod(land.v, np.float32(land.block_m[1])) < width)
+    street = (np.mod(land.u, np.float32(land.block_m[0])) < width) | (
+        np.mod(land.v, np.float32(land.block_m[1])) < width
+    )
     bright += street * share * (np.float32(0.75) - bright)
     gardens *= 1 - street * share
     return bright, gardens
@@ -131,7 +136,8 @@ def _towns(rng: np.random.Generator, land: Land) -> tuple[Field, Field]:
 
 def _reflectance(land: Land, texture: _Texture, seen: Conditions, *, date: int, bands: tuple[int, int, int]) -> Image:
     """Return the `(3, height, width)` reflectances of one date."""
-    rng = np.random.default_rng([seen.crop_seed, 7, date])
+    # Without nuisance both dates have one season: nothing may hang on the date.
+    rng = np.random.default_rng([seen.crop_seed, 7, date if seen.traffic else 0])
     cover = land.covers[date].astype(np.intp)
     low, high = land.biome.green
     green = low + (high - low) * seen.green

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     Field = NDArray[np.float32]
     Covers = NDArray[np.uint8]
 
-__all__ = ["Land", "plan_landscape", "ragged"]
+__all__ = ["FRAY", "Land", "hall", "pivot", "plan_landscape", "ragged"]
+
+FRAY = 0.04
+"""How far shores follow the grain of the land, beside its elevation."""
 
 SMALLEST_PX = 150
 """Changes of fewer pixels are not made."""
@@ -72,8 +75,8 @@ class Land:
         return codes[self.covers[0]] & ~self.touched
 
     def apply(self, mask: Mask, cover: Cover, *, date: int) -> bool:
-        """Let `cover` lie on `mask` at one date only, unless that leaves too little; thin slivers are left out."""
-        mask = ndimage.binary_opening(mask & ~self.touched, iterations=1)
+        """Let `cover` lie on `mask` at one date only, unless that leaves too little; slivers and crumbs are left out."""
+        mask = _coherent(ndimage.binary_opening(mask & ~self.touched, iterations=1))
         if int(mask.sum()) < SMALLEST_PX:
             return False
         self.covers[date][mask] = cover
@@ -98,6 +101,18 @@ def plan_landscape(rng: np.random.Generator, frame: Frame, *, sites: float) -> L
     return land
 
 
+def _coherent(mask: Mask) -> Mask:
+    """Return the parts of a mask that are large enough to be seen on their own."""
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    keep = sizes >= max(0.06 * sizes[1:].max(), 40)
+    keep[0] = False
+    coherent: Mask = keep[labels]
+    return coherent
+
+
 def ragged(land: Land, *, x: float, y: float, radius: float, fray: float = 0.3) -> Mask:
     """Return a blob around a point, in pixels, whose outline follows the grain of the land."""
     rows, cols = np.ogrid[: land.frame.height, : land.frame.width]
@@ -109,7 +124,7 @@ def ragged(land: Land, *, x: float, y: float, radius: float, fray: float = 0.3) 
 def _begin(rng: np.random.Generator, frame: Frame) -> Land:
     """Draw what is there at both dates."""
     biome = BIOMES[list(BIOMES)[int(rng.integers(len(BIOMES)))]]
-    elevation = power_noise(rng, frame, slope=3.4, longest_px=0.6 * frame.width)
+    elevation = power_noise(rng, frame, slope=rng.uniform(3.4, 4.4), longest_px=0.6 * frame.width)
     grain = power_noise(rng, frame, slope=2.4, longest_px=90)
     u, v = _grid(rng, frame)
     shortest, longest = (max(side, least * frame.gsd_m) for side, least in zip(biome.parcel_m, (6, 18), strict=True))
@@ -125,7 +140,7 @@ def _begin(rng: np.random.Generator, frame: Frame) -> Land:
         parcels=parcels,
         elevation=elevation,
         grain=grain,
-        level=float(np.quantile(elevation[::4, ::4] + 0.12 * grain[::4, ::4], wet)) if wet > 0.002 else -9.0,
+        level=float(np.quantile(elevation[::4, ::4] + FRAY * grain[::4, ::4], wet)) if wet > 0.002 else -9.0,
         block_m=(float(rng.uniform(70, 130)), float(rng.uniform(70, 200))),
         river=draw_river(rng, frame) if rng.random() < biome.river else None,
         covers=(cover, cover),
@@ -172,7 +187,9 @@ def _plant(rng: np.random.Generator, land: Land, cover: Covers) -> None:
     cover[wooded & ~cleared[land.parcels]] = Cover.TREES
     if rng.random() < land.biome.pivots:
         for _ in range(int(rng.integers(2, 14))):
-            cover[pivot(rng, land) & (cover == Cover.GRASS)] = Cover.CROPS
+            circle = pivot(rng, land)
+            land.parcels[circle] = land.parcels.max() + 1
+            cover[circle & (cover == Cover.GRASS)] = Cover.CROPS
     for kind, where in ((Cover.BURNT, (Cover.TREES, Cover.GRASS)), (Cover.BARE, (Cover.GRASS, Cover.CROPS))):
         if rng.random() < 0.12:
             x, y = rng.uniform(0, land.frame.width), rng.uniform(0, land.frame.height)
@@ -190,7 +207,11 @@ def pivot(rng: np.random.Generator, land: Land) -> Mask:
 
 def _fill(rng: np.random.Generator, land: Land, cover: Covers) -> None:
     """Fill the lakes and the river, and lay sand along its inner banks."""
-    cover[land.elevation + np.float32(0.12) * land.grain < np.float32(land.level)] = Cover.WATER
+    floor = land.elevation + np.float32(FRAY) * land.grain
+    if rng.random() < 0.6:
+        shore = Cover.BARE if rng.random() < 0.5 else Cover.GRASS
+        cover[floor < np.float32(land.level + rng.uniform(0.02, 0.1))] = shore
+    cover[floor < np.float32(land.level)] = Cover.WATER
     if land.river is not None:
         water, sand = river_masks(land.frame, land.river, bars=rng.uniform(0, 0.5))
         cover[sand & (land.grain > np.float32(-0.6))] = Cover.BARE
@@ -206,7 +227,9 @@ def _found(rng: np.random.Generator, land: Land, cover: Covers) -> None:
         radius = float(np.clip(rng.uniform(300, 1900) / frame.gsd_m, 14, 0.3 * frame.width))
         core = ragged(land, x=x, y=y, radius=radius, fray=0.2)
         keys = (columns ^ (rows * 7919)) & 65535
-        share = np.bincount(keys.ravel(), core.ravel(), minlength=65536) / np.maximum(np.bincount(keys.ravel(), minlength=65536), 1)
+        share = np.bincount(keys.ravel(), core.ravel(), minlength=65536) / np.maximum(
+            np.bincount(keys.ravel(), minlength=65536), 1
+        )
         cover[(share > 0.5)[keys] & (cover != Cover.WATER)] = Cover.BUILT
     half = np.float32(max(rng.uniform(5, 9), 0.55 * frame.gsd_m))
     for _ in range(int(rng.integers(0, 5))):

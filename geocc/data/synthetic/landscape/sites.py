@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from geocc.data.synthetic.cover import Cover
-from geocc.data.synthetic.landscape.plan import hall, pivot, ragged
+from geocc.data.synthetic.landscape.plan import FRAY, hall, pivot, ragged
 from geocc.data.synthetic.landscape.waters import river_masks
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _change_forest(rng: np.random.Generator, land: Land) -> bool:
 
 def _change_lake(rng: np.random.Generator, land: Land) -> bool:
     """Move the shore of a lake, or let a pond come or go, along the lie of the land."""
-    floor = land.elevation + np.float32(0.12) * land.grain
+    floor = land.elevation + np.float32(FRAY) * land.grain
     wet = land.on(Cover.WATER) & (floor < np.float32(land.level))
     rows, cols = np.ogrid[: land.frame.height, : land.frame.width]
     start = _pixel(rng, wet) if rng.random() < 0.75 else None

@@ -51,8 +51,10 @@ def draw_river(rng: np.random.Generator, frame: Frame) -> River:
     diagonal = float(np.hypot(frame.height, frame.width))
     length = 2.4 * diagonal / max(np.cos(0.62 * swing), 0.3)
     s = np.arange(0, length, max(width_px / 4, 1.0))
-    uneven = 1 + 0.35 * np.interp(s, np.linspace(0, length, 12), rng.normal(size=12))
-    turn = swing * np.sin(2 * np.pi * np.cumsum(uneven) * (s[1] - s[0]) / wave + rng.uniform(0, 6.3))
+    bends = max(int(length / wave), 3)
+    uneven = np.exp(0.45 * np.interp(s, np.linspace(0, length, bends), rng.normal(size=bends)))
+    strength = np.interp(s, np.linspace(0, length, bends), rng.uniform(0.35, 1.15, size=bends))
+    turn = strength * swing * np.sin(2 * np.pi * np.cumsum(uneven) * (s[1] - s[0]) / wave + rng.uniform(0, 6.3))
     heading = turn + np.interp(s, np.linspace(0, length, 7), rng.normal(0, 0.25, size=7)) + rng.uniform(0, 2 * np.pi)
     line = np.stack([np.cumsum(np.cos(heading)), np.cumsum(np.sin(heading))], axis=1) * (s[1] - s[0])
     line += rng.uniform(0.25, 0.75, size=2) * (frame.width, frame.height) - line[len(line) // 2]
