@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["window_polygons"]
 
+_AT_ONCE = 2**16  # windows: the corners of a million at once would take more memory than the polygons
+
 
 def window_polygons(
     geobox: GeoBox,
@@ -38,9 +40,14 @@ def window_polygons(
         `(N,)` shapely polygons, each from the upper-left pixel's outer corner over the upper right, lower right and lower
         left back to it.
     """
-    left, top, right, bottom = (np.asarray(edge, float) for edge in (col, row, col + width, row + height))
-    x, y = geobox.pix2wld(
-        np.stack([left, right, right, left, left], axis=1),
-        np.stack([top, top, bottom, bottom, top], axis=1),
-    )
-    return np.asarray(shapely.polygons(np.stack([x, y], axis=2)), dtype=object)
+    polygons = np.empty(len(row), dtype=object)
+    for start in range(0, len(row), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        edges = (col[part], row[part], col[part] + width[part], row[part] + height[part])
+        left, top, right, bottom = (np.asarray(edge, float) for edge in edges)
+        x, y = geobox.pix2wld(
+            np.stack([left, right, right, left, left], axis=1),
+            np.stack([top, top, bottom, bottom, top], axis=1),
+        )
+        polygons[part] = shapely.polygons(np.stack([x, y], axis=2))
+    return polygons
