@@ -178,6 +178,8 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
         self.model = CCExpertModel(config)
         text: Any = config.text_config
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        #: Heads that only training knows (`geocc.training.tutor`), called with the encoded pairs and their change maps.
+        self.change_tutor: nn.Module | None = None
         self.post_init()
 
     def get_image_features(self, pixel_values: Tensor) -> CCExpertImageFeatures:
@@ -196,6 +198,7 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         change_labels: Tensor | None = None,
+        change_maps: Tensor | None = None,
         image_features: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         branches: Tensor | None = None,
@@ -215,6 +218,7 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             inputs_embeds: `(B, S, D_text)` in the place of `input_ids`.
             labels: `(B, S)` the token ids again, with -100 wherever no loss is taken.
             change_labels: `(B,)` 1 where the pair changed and 0 where it did not.
+            change_maps: `(B, N)` which share of every image token changed, for the heads of training.
             image_features: `(B, T=2, N, D_text)` from `get_image_features`, in the place of `pixel_values`.
             logits_to_keep: Number of last positions to score, or their indices; 0 means all.
             branches: `(B, S)` of rows that hold several answers to one question: 0 for the question, 1, 2, ... for
@@ -260,12 +264,16 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
                 loss = self.loss_function(
                     logits=logits, labels=labels, vocab_size=logits.shape[-1], num_items_in_batch=num_items
                 )
+        further = []
         if change_labels is not None:
-            change = _change_loss(images.change_logits, change_labels, branches)
+            further.append(_change_loss(images.change_logits, change_labels, branches))
+        if change_maps is not None and self.change_tutor is not None:
+            further.append(self.change_tutor(images, change_maps))
+        for part in further:
             if labels is not None and num_items is not None:
                 # The trainer divides by the targets of all accumulated batches: this batch's share of them is its weight.
-                change = change * (labels[:, 1:] != -100).sum() / num_items
-            loss = change if loss is None else loss + change
+                part = part * (labels[:, 1:] != -100).sum() / num_items  # noqa: PLW2901  # weighed in its place
+            loss = part if loss is None else loss + part
         return CCExpertOutput(
             loss=loss,
             logits=logits,

@@ -69,7 +69,8 @@ def training_arguments(config: TrainingConfig, *, unused_parameters: bool = Fals
         logging_nan_inf_filter=False,  # CCExpertTrainer stops at the first one
         disable_tqdm=not sys.stderr.isatty(),
         report_to=_loggers(config),
-        use_cpu=config.device == "cpu",
+        # Said outright: where there is no accelerator Transformers refuses bf16 otherwise, which a CPU can do too.
+        use_cpu=config.device == "cpu" or not torch.accelerator.is_available(),
         dataloader_num_workers=config.data.workers,
         dataloader_pin_memory=config.device != "cpu" and torch.accelerator.is_available(),
         dataloader_persistent_workers=config.data.workers > 0,

@@ -23,6 +23,7 @@ __all__ = ["Augmentation", "augment", "augment_captions"]
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Pair = tuple[Image.Image, Image.Image]
+Pictures = tuple[Image.Image, ...]
 
 
 class Augmentation(Settings):
@@ -59,37 +60,38 @@ def augment(
     images: Pair, caption: str, *, changed: bool, settings: Augmentation, rng: random.Random
 ) -> tuple[Pair, str]:
     """Augment one pair with one caption; see `augment_captions`."""
-    images, (said,) = augment_captions(images, (caption,), changed=changed, settings=settings, rng=rng)
-    return images, said
+    (earlier, later), (said,) = augment_captions(images, (caption,), changed=changed, settings=settings, rng=rng)
+    return (earlier, later), said
 
 
 def augment_captions(
-    images: Pair, captions: Sequence[str], *, changed: bool, settings: Augmentation, rng: random.Random
-) -> tuple[Pair, tuple[str, ...]]:
+    images: Pictures, captions: Sequence[str], *, changed: bool, settings: Augmentation, rng: random.Random
+) -> tuple[Pictures, tuple[str, ...]]:
     """Augment one pair; nothing is done that would make one of its captions untrue.
 
     Args:
-        images: Two RGB images, the earlier date first; left as they are.
+        images: Two RGB images, the earlier date first, and any maps of the pair behind them, such as its change mask,
+            which are flipped and cropped alike; left as they are.
         captions: What is said of them.
         changed: Whether anything changed.
         settings: What may be done.
         rng: Source of randomness; the same state gives the same result.
 
     Returns:
-        Two images, and the captions that are true of them.
+        As many images, and the captions that are true of them.
     """
     unchanged = not changed and all(map(says_no_change, captions))
     swap = settings.location_words == "swap"
     for axis, chance in ((_HORIZONTAL, settings.horizontal_flip), (_VERTICAL, settings.vertical_flip)):
         if rng.random() < chance and all(axis.allows_flip(caption, swap=swap) for caption in captions):
-            images = (images[0].transpose(axis.flip), images[1].transpose(axis.flip))
+            images = tuple(image.transpose(axis.flip) for image in images)
             captions = tuple(axis.exchange(caption) for caption in captions)
     if settings.crop < 1 and unchanged and not any(map(_PLACE.search, captions)):
         images = _crop(images, smallest=settings.crop, rng=rng)
     if settings.colour and not any(map(_COLOUR.search, captions)):
-        images = (_jitter(images[0], settings.colour, rng), _jitter(images[1], settings.colour, rng))
+        images = (*(_jitter(image, settings.colour, rng) for image in images[:2]), *images[2:])
     if rng.random() < settings.temporal_swap and unchanged:
-        images = images[::-1]
+        images = (images[1], images[0], *images[2:])
     return images, tuple(captions)
 
 
@@ -144,7 +146,7 @@ _COLOUR = re.compile(
 )
 
 
-def _crop(images: Pair, *, smallest: float, rng: random.Random) -> Pair:
+def _crop(images: Pictures, *, smallest: float, rng: random.Random) -> Pictures:
     kept, left, top = rng.uniform(smallest, 1), rng.random(), rng.random()
 
     def cut(image: Image.Image) -> Image.Image:
@@ -153,7 +155,7 @@ def _crop(images: Pair, *, smallest: float, rng: random.Random) -> Pair:
         x, y = round((image.width - width) * left), round((image.height - height) * top)
         return image.crop((x, y, x + width, y + height))
 
-    return cut(images[0]), cut(images[1])
+    return tuple(cut(image) for image in images)
 
 
 def _jitter(image: Image.Image, strength: float, rng: random.Random) -> Image.Image:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geocc.errors import InputError
+from geocc.training.tutor import stack_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ class PairCollator:
         padding_side: Side on which short samples are filled; the reference fills on the right (parity NOTES.md 19).
         max_length: Longest sample in tokens, image slots included.
         change_labels: Whether the batch also says which pairs changed, for a model with a change head.
+        map_grid: Tokens per side of the change maps that the batch also holds; None for none.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class PairCollator:
         padding_side: str = "right",
         max_length: int = 32768,
         change_labels: bool = False,
+        map_grid: int | None = None,
     ) -> None:
         self._processor = processor
         self._padding_side = padding_side
         self._max_length = max_length
         self._change_labels = change_labels
+        self._map_grid = map_grid
 
     def __call__(self, samples: Sequence[PairSample]) -> dict[str, Any]:
         """Make a batch.
@@ -51,7 +55,7 @@ class PairCollator:
 
         Returns:
             `input_ids`, `attention_mask` and `labels` `(B, S)`, `pixel_values` `(B, T=2, C, H, W)`, the `record_ids`,
-            and `change_labels` `(B,)` where asked for.
+            and, where asked for, `change_labels` `(B,)` and `change_maps` `(B, N)`.
 
         Raises:
             InputError: A sample is too long. The reference cuts it, answer first.
@@ -66,6 +70,9 @@ class PairCollator:
         self._check_length(batch, samples)
         if self._change_labels:
             batch["change_labels"] = torch.tensor([float(sample.changed) for sample in samples])
+        if self._map_grid is not None:
+            masks = [(sample.mask, sample.changed) for sample in samples]
+            batch["change_maps"] = stack_maps(masks, grid=self._map_grid)
         batch[RECORD_IDS] = [sample.uid for sample in samples]
         return batch
 

@@ -130,6 +130,10 @@ class TrainingConfig(Settings):
     def _check(self) -> TrainingConfig:
         if self.lora is None:
             return self
+        if self.recipe.change_map_weight:
+            raise InputError(
+                "recipe.change_map_weight trains heads that an adapter cannot carry: leave it out, or leave lora out"
+            )
         if stray := [part for part in self.lora.full if part not in self.recipe.train]:
             raise InputError(f"lora.full names {', '.join(stray)}, which recipe.train does not")
         if set(self.lora.full) == set(self.recipe.train):

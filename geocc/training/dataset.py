@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch.utils.data import Dataset, Sampler
 
 from geocc.training.augmentation import Augmentation, augment_captions
-from geocc.training.images import read_pair
+from geocc.training.images import read_mask, read_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,14 @@ class PairSample(NamedTuple):
         images: Two RGB images, the earlier date first.
         caption: What to learn to say.
         changed: Whether anything changed.
+        mask: Its change mask, where one was asked for and the record has one.
     """
 
     uid: str
     images: tuple[Image.Image, Image.Image]
     caption: str
     changed: bool
+    mask: Image.Image | None = None
 
 
 class PackedSample(NamedTuple):
@@ -56,12 +58,14 @@ class PackedSample(NamedTuple):
         images: Two RGB images, the earlier date first.
         captions: What to learn to say; one or more.
         changed: Whether anything changed.
+        mask: Its change mask, where one was asked for and the record has one.
     """
 
     uid: str
     images: tuple[Image.Image, Image.Image]
     captions: tuple[str, ...]
     changed: bool
+    mask: Image.Image | None = None
 
 
 class PairDataset(Dataset["PairSample | PackedSample"]):
@@ -74,11 +78,19 @@ class PairDataset(Dataset["PairSample | PackedSample"]):
         augmentation: What may be done to the pairs; nothing when left out.
         seed: Seed of the augmentation.
         packed: Whether each sample holds all captions of its record; `samples` are then one for each record.
+        masks: Whether the records' change masks are read too.
     """
 
     def __init__(
-        self, samples: Samples, *, augmentation: Augmentation | None = None, seed: int = 0, packed: bool = False
+        self,
+        samples: Samples,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        packed: bool = False,
+        masks: bool = False,
     ) -> None:
+        self._masks = masks
         self._samples = samples
         self._augmentation = augmentation or Augmentation()
         self._seed = seed
@@ -107,13 +119,18 @@ class PairDataset(Dataset["PairSample | PackedSample"]):
             record, caption = self._samples[at]
             captions = (caption,)
         images, changed = read_pair(record), bool(record.change_flag)
+        mask = read_mask(record) if self._masks else None
         if not self._augmentation.off:
             # Of the place alone: neither workers nor an interruption change what is drawn.
             rng = random.Random(f"augment {self._seed} {epoch} {at}")
-            images, captions = augment_captions(images, captions, changed=changed, settings=self._augmentation, rng=rng)
+            pictures: tuple[Image.Image, ...] = images if mask is None else (*images, mask)
+            pictures, captions = augment_captions(
+                pictures, captions, changed=changed, settings=self._augmentation, rng=rng
+            )
+            images, mask = (pictures[0], pictures[1]), None if mask is None else pictures[2]
         if self._packed:
-            return PackedSample(record.uid, images, captions, changed)
-        return PairSample(record.uid, images, captions[0], changed)
+            return PackedSample(record.uid, images, captions, changed, mask)
+        return PairSample(record.uid, images, captions[0], changed, mask)
 
 
 class EpochSampler(Sampler[Place]):

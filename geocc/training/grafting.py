@@ -12,7 +12,7 @@ from geocc.model.checkpoints.files import WeightFiles
 from geocc.model.checkpoints.names import own_name
 from geocc.model.registry import resolve_model
 from geocc.table.atomic import replacing
-from geocc.training.parts import check_parts, part_of
+from geocc.training.parts import TUTOR_PREFIX, check_parts, part_of
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +43,7 @@ def save_part(model: nn.Module, path: str | os.PathLike[str], *, parts: Collecti
     tensors = {
         name: parameter.detach().cpu().contiguous()
         for name, parameter in model.named_parameters()
-        if part_of(name) in parts
+        if part_of(name) in parts and not name.startswith(TUTOR_PREFIX)
     }
     with replacing(Path(path)) as draft:
         save_file(tensors, draft, metadata={"format": "pt", "parts": ",".join(parts)})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from geocc.data.records import Record
 
-__all__ = ["IMAGE_KEYS", "check_header", "read_pair"]
+__all__ = ["IMAGE_KEYS", "check_header", "read_mask", "read_pair"]
 
 #: Keys of a record that name its images, the earlier date first.
 IMAGE_KEYS = ("img1_path", "img2_path")
@@ -30,6 +30,21 @@ def read_pair(record: Record) -> tuple[Image.Image, Image.Image]:
     """
     earlier, later = (_read(record, key) for key in IMAGE_KEYS)
     return earlier, later
+
+
+def read_mask(record: Record) -> Image.Image | None:
+    """Read a record's change mask; None where it has none.
+
+    Raises:
+        ReadError: The mask is missing or damaged; the text names record and file.
+    """
+    if record.mask_path is None:
+        return None
+    try:
+        with Image.open(record.mask_path) as image:
+            return image.convert("L")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(record, "mask_path", error) from error
 
 
 def check_header(record: Record) -> None:

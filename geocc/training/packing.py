@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from geocc.errors import InputError
 from geocc.training.collator import RECORD_IDS
+from geocc.training.tutor import stack_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ class PackedCollator:
         padding_side: Side on which short rows are filled; no target is ever predicted from padding, on neither side.
         max_length: Longest sample in tokens, image slots included, counted for each caption by itself.
         change_labels: Whether the batch also says which pairs changed, for a model with a change head.
+        map_grid: Tokens per side of the change maps that the batch also holds, a pair once; None for none.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class PackedCollator:
         padding_side: str = "right",
         max_length: int = 32768,
         change_labels: bool = False,
+        map_grid: int | None = None,
     ) -> None:
         self._processor = processor
         self._padding_side = padding_side
         self._max_length = max_length
         self._change_labels = change_labels
+        self._map_grid = map_grid
         self._question = len(processor.prompt_ids())
 
     def __call__(self, samples: Sequence[PackedSample]) -> dict[str, Any]:
@@ -60,7 +64,7 @@ class PackedCollator:
         Returns:
             `input_ids` and `branches` `(B, S)`, `labels` `(B, 1 + T)` and `predictors` `(B, T)` as
             `CCExpertForConditionalGeneration.forward` takes them, `pixel_values` `(B, T=2, C, H, W)`, the `record_ids`,
-            and `change_labels` `(B,)` where asked for.
+            and, where asked for, `change_labels` `(B,)` and `change_maps` `(B, N)`.
 
         Raises:
             InputError: A sample is too long.
@@ -86,6 +90,9 @@ class PackedCollator:
         batch["pixel_values"] = self._processor.pixel_values([sample.images for sample in samples])
         if self._change_labels:
             batch["change_labels"] = torch.tensor([float(sample.changed) for sample in samples])
+        if self._map_grid is not None:
+            masks = [(sample.mask, sample.changed) for sample in samples]
+            batch["change_maps"] = stack_maps(masks, grid=self._map_grid)
         batch[RECORD_IDS] = [sample.uid for sample in samples]
         return batch
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["PARTS", "Part", "count_parameters", "own_parameter_name", "part_of", "set_trainable"]
+__all__ = ["PARTS", "TUTOR_PREFIX", "Part", "count_parameters", "own_parameter_name", "part_of", "set_trainable"]
 
 #: Names of the parts. The reference calls the first two `mm_vision_resampler` and `mm_mlp_adapter`.
 Part = Literal["difference_module", "projector", "language_model", "vision_tower"]
@@ -20,9 +20,12 @@ Part = Literal["difference_module", "projector", "language_model", "vision_tower
 #: Every part, in the order in which the published stages take them up.
 PARTS: tuple[Part, ...] = get_args(Part)
 
-# geocc's optional change head reads nothing but the difference module's output, and learns with it.
+#: How the names of the heads begin that only training knows (`geocc.training.tutor`).
+TUTOR_PREFIX = "change_tutor."
+
+# geocc's optional change head, and the heads that only training knows, read nothing but the difference module's output, and learn with it.
 _PREFIXES: dict[Part, tuple[str, ...]] = {
-    "difference_module": ("model.difference.", "model.change_head."),
+    "difference_module": ("model.difference.", "model.change_head.", TUTOR_PREFIX),
     "projector": ("model.projector.",),
     # The reference's "mm_language_model" takes in the head as well (parity NOTES.md 24).
     "language_model": ("model.language_model.", "lm_head."),

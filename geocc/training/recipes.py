@@ -60,6 +60,8 @@ class Stage(Settings):
         bf16: Whether products are computed in bfloat16; weights and AdamW's moments stay float32. [script]
         gradient_checkpointing: Whether activations are computed again in the backward pass to save memory. [script]
         compile: Whether the model goes through `torch.compile`. [script]
+        change_map_weight: Weight of lessons from the records' change masks (`geocc.training.tutor`); 0 for none. Ours:
+            a small model that starts from little learns from captions alone where to look late or never.
         max_length: Longest sample in tokens, image slots included; a longer one is an error, never cut. [script: 32768]
         padding_side: Side on which short samples are filled. [script: right; it matters for the loss, NOTES.md 19]
         checkpoint_every: Optimizer steps between two checkpoints, each with an evaluation if one is asked for; or
@@ -88,6 +90,7 @@ class Stage(Settings):
     bf16: bool = True
     gradient_checkpointing: bool = True
     compile: bool = True
+    change_map_weight: Rate = 0.0
     max_length: Positive = 32768
     padding_side: Literal["left", "right"] = "right"
     checkpoint_every: Positive | Literal["epoch"]

@@ -25,6 +25,7 @@ from geocc.training.parts import set_trainable
 from geocc.training.provenance import Provenance, read_provenance
 from geocc.training.start import Start, load_start
 from geocc.training.trainer import CCExpertTrainer
+from geocc.training.tutor import attach_tutor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,9 @@ def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDatase
     recipe, mixture = config.recipe, open_mixture(config.data)
     samples = mixture.samples(captions=recipe.caption_mode, seed=recipe.seed)
     report = check_records(
-        mixture_records(mixture, seed=recipe.seed), images=config.data.check_images if look else "none"
+        mixture_records(mixture, seed=recipe.seed),
+        images=config.data.check_images if look else "none",
+        masks=bool(recipe.change_map_weight),
     )
     provenance = Provenance(
         stage=recipe.stage,
@@ -141,13 +144,21 @@ def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDatase
         },
         config=config.model_dump(mode="json"),
     )
-    return provenance, PairDataset(samples, augmentation=config.augmentation, seed=recipe.seed, packed=recipe.packed)
+    return provenance, PairDataset(
+        samples,
+        augmentation=config.augmentation,
+        seed=recipe.seed,
+        packed=recipe.packed,
+        masks=bool(recipe.change_map_weight),
+    )
 
 
 def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
     """Mark what trains, or put adapters in."""
     if config.lora is None:
         set_trainable(start.model, config.recipe.train)
+        if config.recipe.change_map_weight:
+            attach_tutor(start.model, weight=config.recipe.change_map_weight, seed=config.recipe.seed, start=start.path)
         return start.model
     model = start.model
     if config.lora.quantize == "4bit":

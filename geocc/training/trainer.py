@@ -16,7 +16,9 @@ from geocc.training.collator import RECORD_IDS, PairCollator
 from geocc.training.dataset import EpochSampler
 from geocc.training.optimizer import parameter_groups
 from geocc.training.packing import PackedCollator
+from geocc.training.parts import TUTOR_PREFIX
 from geocc.training.provenance import Provenance
+from geocc.training.tutor import load_tutor, save_tutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,7 @@ class CCExpertTrainer(Trainer):
                 padding_side=recipe.padding_side,
                 max_length=recipe.max_length,
                 change_labels=settings.change_head,
+                map_grid=settings.grid_size if recipe.change_map_weight else None,
             ),
             train_dataset=train_dataset,
             eval_dataset=evaluation,
@@ -165,10 +168,25 @@ class CCExpertTrainer(Trainer):
         )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        folder = output_dir or str(self._config.output)
+        own: Any = self.accelerator.unwrap_model(self.model)
+        tutored = getattr(own, "change_tutor", None) is not None
+        if tutored:
+            # The heads of training are no part of the model: whoever loads it must not meet them.
+            state_dict = state_dict or own.state_dict()
+            state_dict = {name: value for name, value in state_dict.items() if not name.startswith(TUTOR_PREFIX)}
         with quiet_bars():
             super()._save(output_dir, state_dict)
+        if tutored:
+            save_tutor(own, folder)
         # A pickle is nothing to hand on, and geocc_training.yaml says the same.
-        (Path(output_dir or self._config.output) / _PICKLED_ARGUMENTS).unlink(missing_ok=True)
+        (Path(folder) / _PICKLED_ARGUMENTS).unlink(missing_ok=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        own: Any = self.accelerator.unwrap_model(model or self.model)
+        if getattr(own, "change_tutor", None) is not None:
+            load_tutor(own, resume_from_checkpoint)
 
     def _broken(self, fault: str, records: list[str]) -> TrainingError:
         return TrainingError(
