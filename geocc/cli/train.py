@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,8 @@ def train(
         typer.echo(str(plan_training(settings)))
         return
     result = run(settings, resume=resume)
-    if not quiet:
+    # Under 'accelerate launch' every process comes here; one summary is enough.
+    if not quiet and os.environ.get("RANK", "0") == "0":
         best = "" if result.best is None else f", best {settings.evaluation.best if settings.evaluation else ''} "
         figure = "" if result.best is None else f"{result.best:.2f}"
         typer.echo(f"{result.steps} steps, mean loss {result.loss:.4f}{best}{figure}. Written to {result.folder}.")
