@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -117,12 +118,27 @@ def replace_file(path: Path, data: bytes) -> None:
             # Without this a power cut after the move could leave an empty file under the final name.
             os.fsync(file.fileno())
         draft.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise WriteError(
             f"the journal {path.parent} cannot be written: {error.strerror or error}. What was done before this batch is "
             "kept: make room, and go on with resume=True (command line: --resume)."
         ) from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a move outlive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def encoded(table: pa.Table) -> bytes:

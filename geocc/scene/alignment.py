@@ -19,11 +19,13 @@ from geocc.scene.grid import crop, grid_crs, ground_in_pixels, lattice_shift, lo
 from geocc.scene.views import ShiftedView, View, WarpedView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shapely.geometry.base import BaseGeometry
 
     from geocc.scene.source import Source
 
-__all__ = ["Aligned", "align_sources", "check_align"]
+__all__ = ["Aligned", "align_sources", "check_align", "grid_difference", "no_overlap", "view_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,15 @@ def align_sources(t1: Source, t2: Source, *, align: str | GeoBox, resampling: st
     ground = ground_in_pixels(t1.geobox, reference) & ground_in_pixels(t2.geobox, reference)
     geobox = crop(reference, ground)
     if geobox is None:
-        raise NoOverlapError(_no_overlap(t1, t2, align))
-    views = [_view(source, geobox, resampling) for source in (t1, t2)]
+        raise NoOverlapError(no_overlap([t1, t2], align))
+    views = [view_on(source, geobox, resampling) for source in (t1, t2)]
     if align == "error" and any(view.is_warped for view in views):
-        raise AlignmentError(_difference(t1, t2, ground, common=geobox))
+        raise AlignmentError(grid_difference(t1, t2, ground, common=geobox))
     return Aligned(geobox, *views)
 
 
-def _view(source: Source, geobox: GeoBox, resampling: str) -> View:
+def view_on(source: Source, geobox: GeoBox, resampling: str) -> View:
+    """A source on a grid, shifted by whole pixels where that is enough, warped where not."""
     if same_crs(grid_crs(source.geobox), grid_crs(geobox)):
         shift = lattice_shift(geobox, source.geobox)
         if shift is not None:
@@ -75,27 +78,29 @@ def _view(source: Source, geobox: GeoBox, resampling: str) -> View:
     return WarpedView(source, geobox, resampling)
 
 
-def _no_overlap(t1: Source, t2: Source, align: str | GeoBox) -> str:
-    lines = [f"  {source.date} ({source.name}): {lonlat_extent(source.geobox)}" for source in (t1, t2)]
+def no_overlap(sources: Sequence[Source], align: str | GeoBox) -> str:
+    """Say where each date lies, and the remedy."""
+    lines = [f"  {source.date} ({source.name}): {lonlat_extent(source.geobox)}" for source in sources]
     if isinstance(align, GeoBox):
         lines.append(f"  align= grid: {lonlat_extent(align)}")
     extents = "\n".join(lines)
     return (
-        f"The two dates share no ground of at least one pixel:\n{extents}\n"
-        "Give two rasters of one place. If these are, the CRS of one is wrong: check it with `gdalinfo`, and mend it with "
+        f"The {'two' if len(sources) == 2 else len(sources)} dates share no ground of at least one pixel:\n{extents}\n"
+        "Give rasters of one place. If these are, the CRS of one is wrong: check it with `gdalinfo`, and mend it with "
         '`ds.rio.write_crs("EPSG:...")`.'
     )
 
 
-def _difference(t1: Source, t2: Source, ground: BaseGeometry, *, common: GeoBox) -> str:
+def grid_difference(t1: Source, t2: Source, ground: BaseGeometry, *, common: GeoBox) -> str:
     """Both grids, what they share, and the remedy."""
     grids = "\n".join(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2))
     t1_share = ground.area / (t1.geobox.shape.x * t1.geobox.shape.y)
     t2_share = ground_in_pixels(t1.geobox, t2.geobox).area / (t2.geobox.shape.x * t2.geobox.shape.y)
+    one, other = t1.date, t2.date
     return (
         f"The two dates are not on one grid: {_reason(t1.geobox, t2.geobox)}.\n{grids}\n"
-        f"  overlap: {lonlat_extent(common)}; {t1_share:.1%} of t1, {t2_share:.1%} of t2\n"
-        'To warp t2 onto the grid of t1 tile by tile, pass align="t1" (command line: --align t1); or bring it there yourself: '
+        f"  overlap: {lonlat_extent(common)}; {t1_share:.1%} of {one}, {t2_share:.1%} of {other}\n"
+        f'To warp {other} onto the grid of {one} tile by tile, pass align="t1" (command line: --align t1); or bring it there yourself: '
         "ds_t2 = ds_t2.rio.reproject_match(ds_t1)."
     )
 

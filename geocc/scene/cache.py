@@ -14,18 +14,20 @@ cell kept until the last tile that needs it has been read; the plan is known, so
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geocc.errors import ReadError
-from geocc.scene.blocks import BlockGrid, Cells, Windows
 from geocc.scene.source import Planes
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
+    from geocc.scene.blocks import BlockGrid, Cells, Windows
     from geocc.scene.source import Source
 
 __all__ = ["CachedSource"]
@@ -44,6 +46,8 @@ class CachedSource:
     def __init__(self, source: Source, cells: Cells, windows: Windows, *, budget: int) -> None:
         self.source = source
         self._cells = cells
+        self._rows: list[int] = cells.rows.tolist()
+        self._cols: list[int] = cells.cols.tolist()
         self._uses = cells.uses(windows)
         self._under = cells.under(windows)
         self._kept: dict[tuple[int, int], Planes] = {}
@@ -96,15 +100,16 @@ class CachedSource:
     def read(self, window: PixelWindow) -> Planes:
         """Read a window out of the cells under it; raises ReadError as the source does."""
         rows, cols = self._touched(window)
-        cells: dict[tuple[int, int], Planes] = {}
-        units = {(int(self._cells.unit_of_row[r]), int(self._cells.unit_of_col[c])) for r in rows for c in cols}
-        for unit in sorted(units):
-            inside = [cell for cell in ((r, c) for r in rows for c in cols) if self._unit(cell) == unit]
-            found = self._get(unit, inside)
-            if found is None:
-                # Some block of the unit is damaged, and perhaps not one that this window needs.
-                return self.source.read(window)
-            cells.update(found)
+        wanted = [(row, col) for row in rows for col in cols]
+        with self._lock:
+            cells = {cell: self._kept[cell] for cell in wanted if cell in self._kept}
+        if len(cells) < len(wanted):
+            for unit in sorted({self._unit(cell) for cell in wanted}):
+                found = self._get(unit, [cell for cell in wanted if self._unit(cell) == unit])
+                if found is None:
+                    # Some block of the unit is damaged, and perhaps not one that this window needs.
+                    return self.source.read(window)
+                cells.update(found)
         return self._assemble(window, cells)
 
     def release(self, position: int) -> None:
@@ -118,11 +123,11 @@ class CachedSource:
                     self._drop(cell)
 
     def _touched(self, window: PixelWindow) -> tuple[range, range]:
-        edges = (
-            np.array([edge]) for edge in (window.rows.start, window.rows.stop, window.cols.start, window.cols.stop)
+        (top, bottom), (left, right) = (
+            (bisect_right(edges, side.start) - 1, bisect_left(edges, side.stop))
+            for edges, side in ((self._rows, window.rows), (self._cols, window.cols))
         )
-        cells = self._cells.under(Windows(*edges))
-        return range(int(cells.top[0]), int(cells.bottom[0])), range(int(cells.left[0]), int(cells.right[0]))
+        return range(top, bottom), range(left, right)
 
     def _unit(self, cell: tuple[int, int]) -> tuple[int, int]:
         return int(self._cells.unit_of_row[cell[0]]), int(self._cells.unit_of_col[cell[1]])
@@ -181,33 +186,39 @@ class CachedSource:
 
     def _read_cells(self, cells: list[tuple[int, int]]) -> dict[tuple[int, int], Planes]:
         rows, cols = [r for r, _ in cells], [c for _, c in cells]
-        top, left = int(self._cells.rows[min(rows)]), int(self._cells.cols[min(cols)])
-        bottom, right = int(self._cells.rows[max(rows) + 1]), int(self._cells.cols[max(cols) + 1])
+        top, left = self._rows[min(rows)], self._cols[min(cols)]
+        bottom, right = self._rows[max(rows) + 1], self._cols[max(cols) + 1]
         planes = self.source.read(PixelWindow(top, left, bottom - top, right - left))
         if len(cells) == 1:
-            return {cells[0]: planes}
+            return {cells[0]: Planes(planes.values, _compact(planes.valid))}
         found = {}
         for row, col in cells:
             place = (
-                slice(int(self._cells.rows[row]) - top, int(self._cells.rows[row + 1]) - top),
-                slice(int(self._cells.cols[col]) - left, int(self._cells.cols[col + 1]) - left),
+                slice(self._rows[row] - top, self._rows[row + 1] - top),
+                slice(self._cols[col] - left, self._cols[col + 1] - left),
             )
             # Copies: a view would keep the whole unit in memory.
-            found[row, col] = Planes(planes.values[:, *place].copy(), planes.valid[place].copy())
+            found[row, col] = Planes(planes.values[:, *place].copy(), _compact(planes.valid[place]))
         return found
 
     def _assemble(self, window: PixelWindow, cells: dict[tuple[int, int], Planes]) -> Planes:
-        values = np.empty((3, window.height, window.width), self.source.dtype)
-        valid = np.empty((window.height, window.width), bool)
+        whole = all(planes.valid.strides == (0, 0) for planes in cells.values())
+        shape = (window.height, window.width)
+        if len(cells) == 1:
+            ((row, col), planes), *_ = cells.items()
+            inside = window.shifted(rows=-self._rows[row], cols=-self._cols[col])
+            return Planes(planes.values[:, inside.rows, inside.cols], planes.valid[inside.rows, inside.cols])
+        values = np.empty((3, *shape), self.source.dtype)
+        valid = np.broadcast_to(np.True_, shape) if whole else np.empty(shape, bool)
         for (row, col), planes in cells.items():
-            top, left = int(self._cells.rows[row]), int(self._cells.cols[col])
-            height, width = planes.valid.shape
-            r0, r1 = max(top, window.rows.start), min(top + height, window.rows.stop)
-            c0, c1 = max(left, window.cols.start), min(left + width, window.cols.stop)
+            top, left = self._rows[row], self._cols[col]
+            r0, r1 = max(top, window.rows.start), min(self._rows[row + 1], window.rows.stop)
+            c0, c1 = max(left, window.cols.start), min(self._cols[col + 1], window.cols.stop)
             there = slice(r0 - window.row, r1 - window.row), slice(c0 - window.col, c1 - window.col)
             here = slice(r0 - top, r1 - top), slice(c0 - left, c1 - left)
             values[:, *there] = planes.values[:, *here]
-            valid[there] = planes.valid[here]
+            if not whole:
+                valid[there] = planes.valid[here]
         return Planes(values, valid)
 
     def _drop(self, cell: tuple[int, int]) -> None:
@@ -221,5 +232,10 @@ def _wanted_last(cell: tuple[int, int]) -> tuple[int, int]:
     return cell[0], -cell[1]
 
 
+def _compact(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask, in no memory where all of it is valid."""
+    return np.broadcast_to(np.True_, valid.shape) if valid.all() else valid.copy()
+
+
 def _size(planes: Planes) -> int:
-    return int(planes.values.nbytes + planes.valid.nbytes)
+    return int(planes.values.nbytes + (planes.valid.nbytes if any(planes.valid.strides) else 0))

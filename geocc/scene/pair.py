@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from geocc.scene.views import check_resampling
 from geocc.scene.window import PixelWindow, Tile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import xarray as xr
     from odc.geo.geobox import GeoBox
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from geocc.scene.source import Source
     from geocc.scene.views import View
 
-__all__ = ["Raster", "ScenePair", "open_pair"]
+__all__ = ["Raster", "ScenePair", "describe_view", "open_date", "open_pair"]
 
 Raster: TypeAlias = "xr.DataArray | xr.Dataset | str | os.PathLike[str]"
 
@@ -64,6 +66,16 @@ class ScenePair:
         """When the later date was taken, None where the raster does not say."""
         return self.t2.source.label
 
+    @property
+    def views(self) -> tuple[View, View]:
+        """Both dates on the pair's grid."""
+        return self.t1, self.t2
+
+    def with_views(self, views: Sequence[View]) -> Self:
+        """The same pair with its dates read in another way."""
+        t1, t2 = views
+        return replace(self, t1=t1, t2=t2)
+
     def read(self, window: PixelWindow) -> Tile:
         """Read both dates under a window of the grid.
 
@@ -99,8 +111,8 @@ class ScenePair:
         """What the pair is made of, as plain JSON values without secrets: sources, bands, dates, grid, scale."""
         height, width = self.geobox.shape
         return {
-            "t1": _describe(self.t1),
-            "t2": _describe(self.t2),
+            "t1": describe_view(self.t1),
+            "t2": describe_view(self.t2),
             "grid": {"crs": str(self.geobox.crs), "transform": list(self.geobox.affine[:6]), "shape": [height, width]},
             "align": self.align if isinstance(self.align, str) else "geobox",
             "resampling": self.resampling,
@@ -108,7 +120,8 @@ class ScenePair:
         }
 
 
-def _describe(view: View) -> dict[str, Any]:
+def describe_view(view: View) -> dict[str, Any]:
+    """What one date is made of, as plain JSON values without secrets."""
     source = view.source
     height, width = source.geobox.shape
     return {
@@ -178,10 +191,10 @@ def open_pair(
     check_align(align)
     check_resampling(resampling)
     band_choices, nodatas = bands_per_date(bands), _per_date(nodata)
-    t1 = _open("t1", ds_t1, band_choices[0], nodatas[0])
-    t2 = _open("t2", ds_t2, band_choices[1], nodatas[1])
+    t1 = open_date("t1", ds_t1, band_choices[0], nodatas[0])
+    t2 = open_date("t2", ds_t2, band_choices[1], nodatas[1])
     aligned = align_sources(t1, t2, align=align, resampling=resampling)
-    stretch = choose_stretch(scale, aligned.t1, aligned.t2, shape=aligned.geobox.shape.yx)
+    stretch = choose_stretch(scale, [aligned.t1, aligned.t2], shape=aligned.geobox.shape.yx)
     return ScenePair(aligned.geobox, aligned.t1, aligned.t2, stretch, align, resampling)
 
 
@@ -193,8 +206,8 @@ def _per_date(nodata: float | tuple[float | None, float | None] | None) -> tuple
     return nodata[0], nodata[1]
 
 
-def _open(date: str, data: Raster, bands: BandTriple | None, nodata: float | None) -> Source:
-    """A source over whatever was passed; the heavy packages are imported for the kind that it is."""
+def open_date(date: str, data: Raster, bands: BandTriple | None, nodata: float | None) -> Source:
+    """A source over whatever was passed, called `date` in messages; heavy packages are imported for the kind that it is."""
     import xarray as xr
 
     from geocc.scene.arrays import open_array

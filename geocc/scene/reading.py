@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -15,27 +15,46 @@ from geocc.scene.cache import CachedSource
 from geocc.scene.schedule import plan_windows, reading_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
-    from geocc.scene.pair import ScenePair
     from geocc.scene.plan import TilePlan
     from geocc.scene.views import View
-    from geocc.scene.window import Tile
+    from geocc.scene.window import PixelWindow
 
-__all__ = ["BLOCK_CACHE_BYTES", "ReadTile", "read_tiles"]
+__all__ = ["BLOCK_CACHE_BYTES", "ReadTile", "Scene", "read_tiles"]
+
+_Tile = TypeVar("_Tile")
+_Tile_co = TypeVar("_Tile_co", covariant=True)
 
 BLOCK_CACHE_BYTES = 512 * 2**20
-"""What both dates together may keep of blocks that further tiles need."""
+"""What all dates together may keep of blocks that further tiles need."""
 
 _AHEAD_BYTES = 64 * 2**20  # of tiles that are read and wait for the model
 _MOST_AHEAD = 64
 
 
+class Scene(Protocol[_Tile_co]):
+    """A pair or a series: dates on one grid, which are read together."""
+
+    @property
+    def views(self) -> Sequence[View]:
+        """Every date on the common grid."""
+        ...
+
+    def with_views(self, views: Sequence[View]) -> Self:
+        """The same scene with its dates read in another way."""
+        ...
+
+    def read(self, window: PixelWindow) -> _Tile_co:
+        """All dates under a window of the grid."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class ReadTile:
+class ReadTile(Generic[_Tile]):
     """One tile of a plan, read or not.
 
     Attributes:
@@ -45,23 +64,23 @@ class ReadTile:
     """
 
     position: int
-    tile: Tile | None
+    tile: _Tile | None
     error: ReadError | None = None
 
 
 def read_tiles(
-    pair: ScenePair, plan: TilePlan, *, threads: int = 4, cache_bytes: int = BLOCK_CACHE_BYTES
-) -> Generator[ReadTile, None, None]:
+    scene: Scene[_Tile], plan: TilePlan, *, threads: int = 4, cache_bytes: int = BLOCK_CACHE_BYTES
+) -> Generator[ReadTile[_Tile], None, None]:
     """Read every tile of a plan, the next ones in threads while the present one is worked on.
 
     A block of a file, or a chunk of an array, is read once as long as `cache_bytes` hold what further tiles need of it.
     GDAL's own cache of blocks is bounded while tiles are read, and as large as before afterwards.
 
     Args:
-        pair: The two dates.
+        scene: The pair or series.
         plan: The tiles.
         threads: Threads that read ahead; 0 reads each tile when it is asked for.
-        cache_bytes: Memory for blocks, for both dates together.
+        cache_bytes: Memory for blocks, for all dates together.
 
     Yields:
         Each tile once, in the order of `geocc.scene.schedule.reading_order`, whatever the number of threads. A tile that
@@ -72,10 +91,10 @@ def read_tiles(
     """
     if threads < 0:
         raise InputError(f"threads is {threads}; expected 0 or more.")
-    order = reading_order(pair, plan)
-    cached, release, is_first = _cached(pair, plan, order, budget=cache_bytes)
+    order = reading_order(scene, plan)
+    cached, release, is_first = _cached(scene, plan, order, budget=cache_bytes)
 
-    def read(at: int) -> ReadTile:
+    def read(at: int) -> ReadTile[_Tile]:
         position = int(order[at])
         try:
             return ReadTile(position, cached.read(plan[position]))
@@ -85,7 +104,7 @@ def read_tiles(
             release(at)
 
     with ExitStack() as stack:
-        if cached is not pair:
+        if cached is not scene:
             from geocc.scene.gdal import bounded_cache
 
             stack.enter_context(bounded_cache())
@@ -96,8 +115,8 @@ def read_tiles(
 
 
 def _ahead(
-    read: Callable[[int], ReadTile], is_first: NDArray[np.bool_], *, threads: int, depth: int
-) -> Iterator[ReadTile]:
+    read: Callable[[int], ReadTile[_Tile]], is_first: NDArray[np.bool_], *, threads: int, depth: int
+) -> Iterator[ReadTile[_Tile]]:
     """The results of `read` in order, `depth` to twice as many of them under way before they are asked for.
 
     Of each `depth` tiles those that open a new block are begun first: their neighbours would only wait for the same block.
@@ -105,7 +124,7 @@ def _ahead(
     from geocc.scene.gdal import thread_environment
 
     count = len(is_first)
-    waiting: dict[int, Future[ReadTile]] = {}
+    waiting: dict[int, Future[ReadTile[_Tile]]] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="geocc-read", initializer=thread_environment())
 
     def begin(start: int) -> None:
@@ -129,12 +148,12 @@ def _depth(plan: TilePlan, threads: int) -> int:
 
 
 def _cached(
-    pair: ScenePair, plan: TilePlan, order: NDArray[np.int64], *, budget: int
-) -> tuple[ScenePair, Callable[[int], None], NDArray[np.bool_]]:
+    scene: Scene[_Tile], plan: TilePlan, order: NDArray[np.int64], *, budget: int
+) -> tuple[Scene[_Tile], Callable[[int], None], NDArray[np.bool_]]:
     """A cache in front of every date that is stored in blocks.
 
     Returns:
-        The pair, what to call once the tile at a place in the order is read, and which tiles open a new block.
+        The scene, what to call once the tile at a place in the order is read, and which tiles open a new block.
     """
     sources: list[CachedSource] = []
     is_first = np.zeros(len(plan), bool)
@@ -147,12 +166,12 @@ def _cached(
             return view
         cells, windows = Cells(blocks), view.source_windows(tiles)
         is_first[np.unique(cells.last_unit(windows), return_index=True)[1]] = True
-        sources.append(CachedSource(view.source, cells, windows, budget=budget // 2))
+        sources.append(CachedSource(view.source, cells, windows, budget=budget // len(scene.views)))
         return replace(view, source=sources[-1])  # type: ignore[type-var]  # both kinds of view are dataclasses
 
     def release(at: int) -> None:
         for source in sources:
             source.release(at)
 
-    t1, t2 = behind_cache(pair.t1), behind_cache(pair.t2)
-    return (replace(pair, t1=t1, t2=t2) if sources else pair), release, is_first
+    views = [behind_cache(view) for view in scene.views]
+    return (scene.with_views(views) if sources else scene), release, is_first

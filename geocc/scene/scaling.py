@@ -64,22 +64,21 @@ class Stretch:
         return self.lo == (0.0, 0.0, 0.0) and self.hi == (255.0, 255.0, 255.0)
 
 
-def choose_stretch(scale: Scale, t1: View, t2: View, *, shape: tuple[int, int]) -> Stretch:
-    """The one stretch for both dates.
+def choose_stretch(scale: Scale, views: Sequence[View], *, shape: tuple[int, int]) -> Stretch:
+    """The one stretch for all dates.
 
     Args:
         scale: ``"auto"``, None, ``(lo, hi)`` or three such pairs; see `geocc.scene.open_pair`.
-        t1: The earlier date.
-        t2: The later date.
-        shape: Height and width of the pair's grid.
+        views: The dates on the common grid.
+        shape: Height and width of that grid.
 
     Raises:
         ScaleError: The dates hold different types, or values that none of the automatic ways fits.
     """
-    _check_real(t1.source)
-    _check_real(t2.source)
+    for view in views:
+        _check_real(view.source)
     if scale is None or isinstance(scale, str):
-        return _automatic(scale, t1, t2, shape)
+        return _automatic(scale, views, shape)
     return _given(scale)
 
 
@@ -91,25 +90,31 @@ def _check_real(source: Source) -> None:
         )
 
 
-def _automatic(scale: str | None, t1: View, t2: View, shape: tuple[int, int]) -> Stretch:
-    types = t1.source.dtype, t2.source.dtype
+def _automatic(scale: str | None, views: Sequence[View], shape: tuple[int, int]) -> Stretch:
+    types = [view.source.dtype for view in views]
     if scale not in ("auto", None):
         raise ScaleError(f'scale={scale!r} is not "auto", None, a pair (lo, hi) or three pairs. Pass {_REMEDY}.')
     if all(dtype == np.uint8 for dtype in types):
         return _eight_bit("as is")
     if scale is None:
-        raise ScaleError(f"scale=None takes uint8 as it is, but t1 is {types[0]} and t2 {types[1]}. Pass {_REMEDY}.")
-    if types[0] != types[1] and not all(dtype.kind == "f" for dtype in types):
+        raise ScaleError(f"scale=None takes uint8 as it is, but {_types(views, 'is')}. Pass {_REMEDY}.")
+    if len(set(types)) > 1 and not all(dtype.kind == "f" for dtype in types):
         raise ScaleError(
-            f"t1 holds {types[0]} and t2 {types[1]}, which rarely count in one unit, so geocc does not guess a common "
-            f"stretch. Bring both to one unit, or if they are, pass {_REMEDY}."
+            f"{_types(views, 'holds')}, which rarely count in one unit, so geocc does not guess a common "
+            f"stretch. Bring all to one unit, or if they are, pass {_REMEDY}."
         )
-    sample = np.concatenate([_sample(view, shape) for view in (t1, t2)], axis=1)
+    sample = np.concatenate([_sample(view, shape) for view in views], axis=1)
     if not sample.size:
         raise ScaleError(
-            f"No valid pixel was found in the sample of either date, so there is no stretch to find. Pass {_REMEDY}."
+            f"No valid pixel was found in the sample of any date, so there is no stretch to find. Pass {_REMEDY}."
         )
     return _eight_bit("as is") if _counts_to_255(sample) else _percentile_stretch(sample)
+
+
+def _types(views: Sequence[View], verb: str) -> str:
+    """Which date holds what, each type once."""
+    first = {view.source.dtype: view.source.date for view in reversed(views)}
+    return " and ".join(f"{date} {verb} {dtype}" for dtype, date in reversed(first.items()))
 
 
 def _given(scale: Sequence[float] | Sequence[Sequence[float]]) -> Stretch:

@@ -12,22 +12,32 @@ block that it reaches into, so that when it comes up, all its blocks have been r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from geocc.scene.blocks import Cells, Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from geocc.scene.pair import ScenePair
     from geocc.scene.plan import TilePlan
     from geocc.scene.views import View
 
-__all__ = ["plan_windows", "reading_order"]
+__all__ = ["Dates", "plan_windows", "reading_order"]
 
 _BAND = 2048  # pixels of a band at the least: where the cache cannot hold a band's lower edge, little is read twice
+
+
+class Dates(Protocol):
+    """A pair or a series: dates on one grid."""
+
+    @property
+    def views(self) -> Sequence[View]:
+        """Every date on the common grid."""
+        ...
 
 
 def plan_windows(plan: TilePlan) -> Windows:
@@ -35,19 +45,19 @@ def plan_windows(plan: TilePlan) -> Windows:
     return Windows(plan.row, plan.row + plan.height, plan.col, plan.col + plan.width)
 
 
-def reading_order(pair: ScenePair, plan: TilePlan) -> NDArray[np.int64]:
+def reading_order(scene: Dates, plan: TilePlan) -> NDArray[np.int64]:
     """Positions of the plan's tiles in the order in which they are best read.
 
     Neighbours in this order share blocks, so a run of it is a good share of work for one process.
 
     Args:
-        pair: The two dates.
+        scene: The pair or series.
         plan: The tiles.
 
     Returns:
-        `(N,)` a permutation; the plan's own order where neither date is stored in blocks.
+        `(N,)` a permutation; the plan's own order where no date is stored in blocks.
     """
-    stored = [view for view in (pair.t1, pair.t2) if view.source.blocks is not None]
+    stored = [view for view in scene.views if view.source.blocks is not None]
     if not stored or not len(plan):
         return np.arange(len(plan))
     cells = {id(view): _cells(view) for view in stored}

@@ -73,7 +73,7 @@ class Tile:
     @property
     def valid_fraction(self) -> float:
         """Share of the pixels, in [0, 1], that are valid in both dates."""
-        return float(self.valid.mean()) if self.valid.size else 0.0
+        return np.count_nonzero(self.valid) / self.valid.size if self.valid.size else 0.0
 
     def padded(self, size: int) -> Tile:
         """The tile grown to at least `size` pixels a side by invalid zeros at the bottom and the right.
