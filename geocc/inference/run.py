@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geocc.inference.captioner import Caption, Captioner
     from geocc.scene import ScenePair, TilePlan
     from geocc.scene.reading import ReadTile
+    from geocc.scene.window import Tile
 
 __all__ = ["caption_batches", "caption_tiles"]
 
@@ -92,7 +93,7 @@ class _Waiting:
     valid_fraction: float
 
 
-def _judge(read: ReadTile, plan: TilePlan, settings: RunSettings) -> TileResult | _Waiting:
+def _judge(read: ReadTile[Tile], plan: TilePlan, settings: RunSettings) -> TileResult | _Waiting:
     """The tile for the captioner, or its result where no captioner needs to see it."""
     tile_id = str(plan.tile_ids[read.position])
     if read.tile is None:

@@ -114,7 +114,8 @@ def _automatic(scale: str | None, views: Sequence[View], shape: tuple[int, int])
 def _types(views: Sequence[View], verb: str) -> str:
     """Which date holds what, each type once."""
     first = {view.source.dtype: view.source.date for view in reversed(views)}
-    return " and ".join(f"{date} {verb} {dtype}" for dtype, date in reversed(first.items()))
+    parts = [f"{date} {dtype}" for dtype, date in reversed(first.items())]
+    return " and ".join([parts[0].replace(" ", f" {verb} "), *parts[1:]])
 
 
 def _given(scale: Sequence[float] | Sequence[Sequence[float]]) -> Stretch:
