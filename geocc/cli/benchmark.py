@@ -35,6 +35,12 @@ def benchmark(
     split: Annotated[str, typer.Option(help="Split of LEVIR-CC.")] = "test",
     pairs: Annotated[int, typer.Option(help="Number of synthetic pairs.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic pairs.", min=0, max=999)] = 0,
+    domain: Annotated[
+        str, typer.Option(help="Imagery that synthetic pairs are like: vhr, aerial, medium, landsat, or all.")
+    ] = "vhr",
+    breakdown: Annotated[
+        bool, typer.Option("--breakdown", help="Also print synthetic pairs by kind of change, pixel and shift.")
+    ] = False,
     prompt: Annotated[str | None, typer.Option(help="The question put to the model, with two <image> slots.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Longest caption in tokens.", min=1)] = 512,
     batch_size: Annotated[int, typer.Option(help="Pairs per call of the model.", min=1)] = 16,
@@ -49,7 +55,7 @@ def benchmark(
     """Caption the pairs of a benchmark and score the captions; run again after an interruption, it goes on."""
     from geocc.evaluation.benchmark import RESULTS, run_benchmark
 
-    chosen = _benchmark(name, root=root, split=split, pairs=pairs, seed=seed)
+    chosen = _benchmark(name, root=root, split=split, pairs=pairs, seed=seed, domain=domain)
     from geocc.inference import CCExpertCaptioner
 
     captioner = CCExpertCaptioner.from_pretrained(
@@ -65,14 +71,16 @@ def benchmark(
         progress=not quiet and sys.stderr.isatty(),
     )
     if not quiet:
+        if breakdown and len(result.breakdown):
+            typer.echo(f"{result.breakdown.to_string(index=False, na_rep='-', float_format='%.3f')}\n")
         typer.echo(f"{result.evaluation}\n\nWritten to {output / RESULTS}.")
 
 
-def _benchmark(name: str, *, root: Path | None, split: str, pairs: int, seed: int) -> Benchmark:
+def _benchmark(name: str, *, root: Path | None, split: str, pairs: int, seed: int, domain: str) -> Benchmark:
     from geocc.evaluation.benchmarks import levir_cc, synthetic
 
     if name == "synthetic":
-        return synthetic(pairs, seed=seed)
+        return synthetic(pairs, seed=seed, domain=domain)
     if name != "levir-cc":
         raise InputError(f"there is no benchmark {name!r}; expected 'levir-cc' or 'synthetic'.")
     if root is None:

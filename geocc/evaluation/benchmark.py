@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from geocc.errors import GeoccError, InputError, WriteError
+from geocc.evaluation.breakdown import breakdown, to_records
 from geocc.evaluation.evaluate import evaluate
 from geocc.evaluation.readers import json_lines
 from geocc.evaluation.result import Evaluation, write_text
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from geocc.evaluation.benchmarks import Benchmark, BenchmarkPair
@@ -41,10 +43,13 @@ class BenchmarkResult(NamedTuple):
     Attributes:
         evaluation: The figures.
         content: What `results.json` holds.
+        breakdown: Of synthetic pairs, how they did by domain, kind of change, size of a pixel and misregistration: see
+            `geocc.evaluation.breakdown`. Empty of others.
     """
 
     evaluation: Evaluation
     content: dict[str, Any]
+    breakdown: pd.DataFrame
 
 
 def run_benchmark(
@@ -91,15 +96,17 @@ def run_benchmark(
     done = _done(predictions, stamp)
     _caption(benchmark, captioner, predictions, done=done, stamp=stamp, batch_size=batch_size, progress=progress)
     evaluation = evaluate(predictions, metrics=chosen, bootstrap=bootstrap, progress=progress)
+    table = breakdown(record for _, record in json_lines(predictions))
     content = {
         "format": FORMAT,
         **stamp,
         "model": getattr(captioner, "details", {"name": captioner.name}),
         "versions": _versions(),
         "evaluation": evaluation.to_dict(),
+        **({"breakdown": to_records(table)} if len(table) else {}),
     }
     write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", folder / RESULTS)
-    return BenchmarkResult(evaluation, content)
+    return BenchmarkResult(evaluation, content, table)
 
 
 def _caption(
@@ -144,6 +151,7 @@ def _line(pair: BenchmarkPair, caption: Caption, stamp: dict[str, Any]) -> str:
         "changed": caption.changed,
         "change_probability": known(caption.change_probability),
         "confidence": known(caption.confidence),
+        **({"truth": pair.truth} if pair.truth else {}),
         **stamp,
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"

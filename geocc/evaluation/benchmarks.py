@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geocc.data import Record
+    from geocc.data.synthetic import TilePair
 
 __all__ = ["Benchmark", "BenchmarkPair", "levir_cc", "synthetic"]
 
@@ -38,10 +39,12 @@ class BenchmarkPair:
     Attributes:
         reference: Name, sentences, and whether the ground changed.
         read: Returns the images, `(T=2, C=3, H, W)` uint8, the earlier date first.
+        truth: What else is known of a synthetic pair: see `geocc.evaluation.breakdown`. JSON-safe.
     """
 
     reference: Reference
     read: Callable[[], NDArray[np.uint8]]
+    truth: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +102,30 @@ def levir_cc(root: str | os.PathLike[str], *, split: str = "test") -> Benchmark:
     )
 
 
-def synthetic(pairs: int = 1000, *, seed: int = 0) -> Benchmark:
+def synthetic(pairs: int = 1000, *, seed: int = 0, domain: str = "vhr") -> Benchmark:
     """Make a benchmark of synthetic pairs, half of them unchanged, with five true sentences each.
 
     Args:
         pairs: How many.
         seed: Another seed, other pairs.
+        domain: Which imagery they are like: a key of `geocc.data.synthetic.DOMAINS`, or `all`.
 
     Returns:
         The benchmark.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: A number is out of range, or there is no such domain.
     """
     if pairs < 1 or not 0 <= seed < 1000:
         raise InputError(f"pairs is {pairs} and seed {seed}; expected 1 pair or more, and a seed of 0 to 999.")
-    return Benchmark(
-        "synthetic", {"seed": seed, "pairs": pairs}, pairs, lambda done: _synthetic_pairs(pairs, seed, done)
-    )
+    from geocc.data.synthetic.domains import ALL, DOMAINS
+
+    if domain not in {*DOMAINS, ALL}:
+        raise InputError(f"domain is {domain!r}; expected {', '.join(map(repr, DOMAINS))} or {ALL!r}")
+    settings: dict[str, str | int] = {"seed": seed, "pairs": pairs}
+    # Results of the first domain have never named it, and go on.
+    settings |= {"domain": domain} if domain != "vhr" else {}
+    return Benchmark("synthetic", settings, pairs, lambda done: _synthetic_pairs(pairs, seed, done, domain=domain))
 
 
 def _records(folder: Path, split: str) -> list[Record]:
@@ -147,7 +156,7 @@ def _read_rgb(path: Path) -> NDArray[np.uint8]:
         raise ReadError(f"{path} cannot be read as an image: {error}") from error
 
 
-def _synthetic_pairs(pairs: int, seed: int, done: Collection[str]) -> Iterator[BenchmarkPair]:
+def _synthetic_pairs(pairs: int, seed: int, done: Collection[str], *, domain: str) -> Iterator[BenchmarkPair]:
     # Scenes come in order: all but the last one begun are complete, and need not be made again.
     numbers: dict[int, int] = {}
     for uid in done:
@@ -159,7 +168,7 @@ def _synthetic_pairs(pairs: int, seed: int, done: Collection[str]) -> Iterator[B
         if scene < last:
             made += numbers.get(scene, 0)
             continue
-        for pair in _scene_pairs(scene):
+        for pair in _scene_pairs(scene, domain):
             if made == pairs:
                 return
             made += 1
@@ -167,10 +176,10 @@ def _synthetic_pairs(pairs: int, seed: int, done: Collection[str]) -> Iterator[B
                 yield pair
 
 
-def _scene_pairs(scene: int) -> Iterator[BenchmarkPair]:
+def _scene_pairs(scene: int, domain: str) -> Iterator[BenchmarkPair]:
     from geocc.data.synthetic import training_pairs, write_caption
 
-    for number, tile in enumerate(training_pairs([scene])):
+    for number, tile in enumerate(training_pairs([scene], domain=domain)):
         words = np.random.default_rng([scene, number])
         sentences = [
             tile.caption,
@@ -178,4 +187,17 @@ def _scene_pairs(scene: int) -> Iterator[BenchmarkPair]:
         ]
         images = np.stack([tile.t1, tile.t2])
         reference = Reference(_UID.format(seed=scene, number=number), tuple(sentences), tile.changed)
-        yield BenchmarkPair(reference, lambda images=images: images)  # type: ignore[misc]  # bound, not given
+        yield BenchmarkPair(reference, lambda images=images: images, _truth(tile))  # type: ignore[misc]  # bound, not given
+
+
+def _truth(tile: TilePair) -> dict[str, Any]:
+    seen = tile.scene.conditions[1]
+    return {
+        "domain": tile.scene.domain,
+        "gsd_m": round(tile.scene.gsd_m, 3),
+        "shift_px": round(float(np.hypot(seen.shift_x, seen.shift_y)), 3),
+        "facts": [
+            {"category": str(fact.category), "direction": str(fact.direction), "place": str(fact.place)}
+            for fact in tile.description.facts
+        ],
+    }

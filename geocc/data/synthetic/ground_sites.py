@@ -63,7 +63,7 @@ def _change_burnt(rng: np.random.Generator, draft: Draft) -> bool:
     if patch is None:
         return False
     spared = fractal_noise(rng, draft.frame, scale_px=max(draft.frame.px(9), 3.0)) > np.float32(1.3)
-    return apply(draft, patch & fuel & ~spared, cover=Cover.BURNT, date=_date(rng, gain=0.7))
+    return apply(draft, patch & fuel & ~spared, cover=Cover.BURNT, date=_date(rng, gain=0.62))
 
 
 def _change_flooded(rng: np.random.Generator, draft: Draft) -> bool:

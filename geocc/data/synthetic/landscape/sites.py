@@ -159,7 +159,7 @@ def _change_burn(rng: np.random.Generator, land: Land) -> bool:
         return False
     reach = ragged(land, x=found[0], y=found[1], radius=rng.uniform(14, 60), fray=0.4)
     spared = np.roll(land.grain, (97, 61), axis=(0, 1)) > np.float32(1.4)
-    return land.apply(reach & fuel & ~spared, Cover.BURNT, date=_date(rng, gain=0.7))
+    return land.apply(reach & fuel & ~spared, Cover.BURNT, date=_date(rng, gain=0.62))
 
 
 def _change_bare(rng: np.random.Generator, land: Land) -> bool:
@@ -214,13 +214,13 @@ def _change_car_park(rng: np.random.Generator, land: Land) -> bool:
 
 _SHARES: dict[Maker, float] = {
     _change_forest: 0.2,
-    _change_lake: 0.14,
+    _change_lake: 0.12,
     _change_river: 0.08,
     _change_town: 0.16,
-    _change_flood: 0.1,
+    _change_flood: 0.13,
     _change_burn: 0.1,
     _change_bare: 0.1,
-    _change_pivot: 0.1,
+    _change_pivot: 0.18,
     _change_road: 0.08,
     _change_hall: 0.12,
     _change_car_park: 0.08,
