@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import TYPE_CHECKING, BinaryIO
-
-try:
-    import fcntl
-except ImportError:  # Windows, where an open file cannot be replaced by another process anyway
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +24,10 @@ def lock(path: Path) -> BinaryIO:
         OSError: The file cannot be made.
     """
     file = path.open("ab")
-    if fcntl is None:
+    if sys.platform == "win32":  # where an open file cannot be replaced by another process anyway
         return file
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -112,9 +112,8 @@ class TilePlan:
         Args:
             index: Positions of the tiles in the order wanted, or `(N,)` bool.
         """
-        part = TilePlan(
-            self.geobox, self.tile_size, self.stride, *(column[index] for column in self._columns), self.left_out
-        )
+        row, col, height, width = (column[index] for column in self._columns)
+        part = TilePlan(self.geobox, self.tile_size, self.stride, row, col, height, width, self.left_out)
         part.__dict__["tile_ids"] = self.tile_ids[index]  # a name may depend on the tiles that are left out
         return part
 
@@ -194,8 +193,9 @@ class TilePlan:
         Raises:
             InputError: There is no such file, or it is not a plan.
         """
-        columns, facts = load_columns(path)
-        plan = cls(grid_from_json(facts["grid"]), facts["tile_size"], facts["stride"], *columns, facts["left_out"])
+        (row, col, height, width), facts = load_columns(path)
+        grid, left_out = grid_from_json(facts["grid"]), facts["left_out"]
+        plan = cls(grid, facts["tile_size"], facts["stride"], row, col, height, width, left_out)
         plan.__dict__["tile_ids"] = plan._names(sized=facts["sized_names"])
         return plan
 
@@ -229,7 +229,8 @@ class TilePlan:
                 )
             geobox = grid_from_json(data["grid"])
             columns = [np.array(data[name], dtype=np.int64) for name in ("row", "col", "height", "width")]
-            plan = cls(geobox, data["tile_size"], data["stride"], *columns)
+            row, col, height, width = columns
+            plan = cls(geobox, data["tile_size"], data["stride"], row, col, height, width)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
@@ -337,9 +338,9 @@ def _within(plan: TilePlan, roi: Region) -> TilePlan:
             f"{width} x {height} pixels. A bare shapely geometry is taken in the CRS of the scene, {plan.geobox.crs}: give a "
             "GeoSeries with its own CRS to have it converted."
         )
-    columns = (column[keep] for column in plan._columns)  # noqa: SLF001
+    row, col, heights, widths = (column[keep] for column in plan._columns)  # noqa: SLF001
     left_out = {"outside the region of interest": int((~keep).sum())}
-    return TilePlan(plan.geobox, plan.tile_size, plan.stride, *columns, left_out)
+    return TilePlan(plan.geobox, plan.tile_size, plan.stride, row, col, heights, widths, left_out)
 
 
 def _sampled(scene: ScenePair | GeoBox, sampler: Sampler) -> TilePlan:
@@ -350,4 +351,5 @@ def _sampled(scene: ScenePair | GeoBox, sampler: Sampler) -> TilePlan:
     tile_size = max(max(window.height, window.width) for window in windows)
     clipped = [window.clipped(height=geobox.shape.y, width=geobox.shape.x) for window in windows]
     table = np.array([(w.row, w.col, w.height, w.width) for w in dict.fromkeys(clipped)], dtype=np.int64)
-    return TilePlan(geobox, tile_size, None, *table.T.copy())
+    row, col, height, width = table.T.copy()
+    return TilePlan(geobox, tile_size, None, row, col, height, width)

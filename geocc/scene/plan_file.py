@@ -46,14 +46,12 @@ def save_columns(path: str | os.PathLike[str], columns: Sequence[NDArray[np.int6
     if path.suffix != ".npz":
         raise InputError(f"{path}: a plan is saved as .npz; for a map of the tiles use geocc.table.write_footprints.")
     draft = path.with_name(f".geocc-{path.name}")
+    arrays: dict[str, Any] = {"facts": np.array(json.dumps({"format": _FORMAT, **facts}))}
+    # Differences repeat where positions do not: a tenth of the size.
+    arrays |= {name: np.diff(column, prepend=0) for name, column in zip(_COLUMNS, columns, strict=True)}
     try:
         with draft.open("wb") as file:
-            np.savez_compressed(
-                file,
-                facts=np.array(json.dumps({"format": _FORMAT, **facts})),
-                # Differences repeat where positions do not: a tenth of the size.
-                **{name: np.diff(column, prepend=0) for name, column in zip(_COLUMNS, columns, strict=True)},
-            )
+            np.savez_compressed(file, **arrays)
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
