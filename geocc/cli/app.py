@@ -53,7 +53,19 @@ def common(
 
 def register_commands() -> None:
     """Import the modules of the commands: each registers its own on `app`."""
-    from geocc.cli import benchmark, caption, data, data_captions, demo, evaluate, info, models, plan, train  # noqa: F401 - each registers its commands on `app`
+    from geocc.cli import (  # noqa: F401 - each registers its commands on `app`
+        benchmark,
+        caption,
+        data,
+        data_captions,
+        data_synthetic,
+        demo,
+        evaluate,
+        info,
+        models,
+        plan,
+        train,
+    )
 
 
 def main() -> NoReturn:

@@ -182,8 +182,9 @@ def _crop_colours(rng: np.random.Generator, land: Land, texture: _Texture, *, gr
     if land.biome.pivots > 0.5:
         # What is watered does not wait for the rain.
         growth = np.where(rng.random(count) < 0.75, rng.uniform(0.55, 1.0, count), 0.1)
-    growth = growth.astype(np.float32)[:, None]
-    return (CROPS_RIPE[crop] + (CROPS_LUSH - CROPS_RIPE)[crop] * growth) * texture.tone[:, None]
+    grown = growth.astype(np.float32)[:, None]
+    colours: Field = (CROPS_RIPE[crop] + (CROPS_LUSH - CROPS_RIPE)[crop] * grown) * texture.tone[:, None]
+    return colours
 
 
 def _water_colours(rng: np.random.Generator, texture: _Texture, seen: Conditions) -> tuple[Field, Field]:

@@ -49,4 +49,5 @@ def scatter_cells(rng: np.random.Generator, u: Field, v: Field, *, size_u: float
     table = rng.random(4096, dtype=np.float32)
     across = np.floor(u / np.float32(size_u)).astype(np.int64) * 73_856_093
     along = np.floor(v / np.float32(size_v)).astype(np.int64) * 19_349_663
-    return table[(across ^ along) & 4095]
+    cells: Field = table[(across ^ along) & 4095]
+    return cells

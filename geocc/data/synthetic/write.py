@@ -1,0 +1,161 @@
+"""Synthetic pairs as a folder of pictures and records, for `geocc train` and for other tools."""
+
+from __future__ import annotations
+
+from itertools import count, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from geocc.data.records import Record, write_records
+from geocc.data.synthetic.domains import choose_domain
+from geocc.data.synthetic.pairs import training_pairs
+from geocc.data.synthetic.wording import write_caption
+from geocc.errors import InputError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from os import PathLike
+
+    from geocc.data.synthetic.pairs import TilePair
+
+__all__ = ["write_pairs"]
+
+_SCENES_PER_SEED = 1_000_000
+_SEEDS = 1000
+
+
+def write_pairs(
+    folder: str | PathLike[str],
+    pairs: int,
+    *,
+    seed: int = 0,
+    domain: str = "all",
+    gsd_m: float | None = None,
+    tile_px: int = 256,
+    per_scene: int = 4,
+    captions: int = 5,
+    max_shift_px: float = 2.0,
+    split: str = "train",
+    on_pair: Callable[[], object] | None = None,
+) -> Path:
+    """Write pairs, half of them unchanged, with masks and captions.
+
+    The folder gets `A/` and `B/` with the earlier and the later pictures, `masks/`, and `records.json` in the universal
+    format, written last. Records of changed pairs also hold the outlines of the changes in pixels, with their kinds. The
+    benchmark `synthetic` is made of other seeds than any given here.
+
+    Args:
+        folder: Where to; made where it is missing. A folder that holds a `records.json` is refused.
+        pairs: How many.
+        seed: 0 to 999: another seed, other scenes.
+        domain: A key of `DOMAINS`, or `all`.
+        gsd_m: Side of a pixel in metres; drawn where left out.
+        tile_px: Side of a picture in pixels.
+        per_scene: Most pairs of one scene, at least 2.
+        captions: Sentences for each pair.
+        max_shift_px: Largest misregistration in pixels, at most 2.
+        split: Part of the data set that the records name.
+        on_pair: Called after every pair.
+
+    Returns:
+        The file of records.
+
+    Raises:
+        InputError: An argument is out of range.
+        WriteError: The folder is taken or cannot be written to.
+    """
+    if pairs < 1 or captions < 1 or per_scene < 2 or not 0 <= seed < _SEEDS:
+        raise InputError(
+            f"pairs is {pairs}, captions {captions}, per_scene {per_scene} and seed {seed}; expected at least 1, 1 and 2, "
+            f"and a seed of 0 to {_SEEDS - 1}"
+        )
+    choose_domain(np.random.default_rng(0), domain, gsd_m)
+    root = Path(folder).absolute()
+    if (root / "records.json").exists():
+        raise WriteError(f"{root} holds records.json already; give another folder, or remove it")
+    first = seed * _SCENES_PER_SEED
+    tiles = (
+        (number, tile)
+        for scene in count(first)
+        for number, tile in enumerate(
+            training_pairs(
+                [scene],
+                domain=domain,
+                gsd_m=gsd_m,
+                tile_px=tile_px,
+                per_scene=per_scene,
+                max_shift_px=max_shift_px,
+            )
+        )
+    )
+    try:
+        for name in ("A", "B", "masks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        records = _records(root, islice(tiles, pairs), captions=captions, split=split, on_pair=on_pair)
+        write_records(root / "records.json", records)
+    except OSError as error:
+        raise WriteError(f"cannot write pairs into {root}: {error}; give a folder that can be written") from error
+    return root / "records.json"
+
+
+def _records(
+    root: Path,
+    tiles: Iterator[tuple[int, TilePair]],
+    *,
+    captions: int,
+    split: str,
+    on_pair: Callable[[], object] | None,
+) -> Iterator[Record]:
+    """Write the pictures of every pair and yield its record."""
+    for number, tile in tiles:
+        uid = f"synthetic_{tile.scene.domain}_{tile.scene.seed}_{number}"
+        paths = [root / name / f"{uid}.png" for name in ("A", "B", "masks")]
+        for path, image in zip(paths, (tile.t1, tile.t2, tile.description.mask), strict=True):
+            _picture(image).save(path, compress_level=2)
+        words = np.random.default_rng([tile.scene.seed, number, 9])
+        plain = (write_caption(tile.description.facts, words, plain=0.2) for _ in range(captions - 1))
+        yield Record(
+            uid=uid,
+            change_flag=1 if tile.changed else 0,
+            img1_path=paths[0],
+            img2_path=paths[1],
+            mask_path=paths[2],
+            change_caption=[tile.caption, *plain],
+            source="synthetic",
+            split=split,
+            licence="Apache-2.0",
+            gsd_m=round(tile.scene.gsd_m, 4),
+            change_polygons=_polygons(tile) if tile.changed else None,
+            domain=tile.scene.domain,  # type: ignore[call-arg]  # further keys are kept
+            composite=tile.scene.composite,
+        )
+        if on_pair is not None:
+            on_pair()
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    if image.dtype == bool:
+        return Image.fromarray(image.astype(np.uint8) * 255)
+    return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def _polygons(tile: TilePair) -> dict[str, object]:
+    """Return the outlines of the changes in a tile, as GeoJSON in its pixels."""
+    from shapely.geometry import mapping
+
+    from geocc.data.synthetic.frame import Window
+    from geocc.data.synthetic.outline import outline
+
+    features = []
+    window = tile.window
+    for change in tile.scene.changes:
+        top, left = change.window.top - window.top, change.window.left - window.left
+        seen = change.mask[max(-top, 0) : max(window.height - top, 0), max(-left, 0) : max(window.width - left, 0)]
+        if seen.any():
+            place = Window(top=max(top, 0), left=max(left, 0), height=seen.shape[0], width=seen.shape[1])
+            properties = {"kind": change.kind, "from": str(change.category_from), "to": str(change.category_to)}
+            features.append({"type": "Feature", "properties": properties, "geometry": mapping(outline(seen, place))})
+    return {"type": "FeatureCollection", "features": features}

@@ -1,0 +1,71 @@
+"""`geocc data synthetic`: a folder of pairs whose records say what the pictures show."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio.features
+from PIL import Image
+from typer.testing import CliRunner
+
+from geocc.cli import app as cli
+from geocc.data import read_records
+from geocc.data.synthetic import DOMAINS, read_caption
+from geocc.data.synthetic.write import write_pairs
+from geocc.errors import InputError, WriteError
+
+cli.register_commands()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    arguments = ["--pairs", "10", "--tile-size", "96", "--seed", "2", "--captions", "4", "--split", "val"]
+    done = CliRunner().invoke(cli.app, ["data", "synthetic", str(root / "out"), *arguments])
+    assert done.exit_code == 0, done.output
+    assert "10 pairs" in done.stdout
+    return root / "out"
+
+
+def test_records_say_what_the_pictures_show(folder):
+    records = list(read_records(folder / "records.json"))
+    assert len({record.uid for record in records}) == 10
+    assert sum(record.change_flag for record in records) == 5
+    for record in records:
+        images = [np.asarray(Image.open(path)) for path in (record.img1_path, record.img2_path)]
+        assert [image.shape for image in images] == [(96, 96, 3)] * 2
+        mask = np.asarray(Image.open(record.mask_path)) > 0
+        assert record.source == "synthetic"
+        assert record.split == "val"
+        assert record.model_extra["domain"] in DOMAINS
+        assert DOMAINS[record.model_extra["domain"]].finest_m <= record.gsd_m
+        assert len(record.change_caption) == 4
+        assert mask.any() == bool(record.change_flag)
+        assert all(bool(read_caption(text)) == bool(record.change_flag) for text in record.change_caption)
+        if record.change_flag:
+            outlines = [feature["geometry"] for feature in record.change_polygons["features"]]
+            burnt = rasterio.features.rasterize(outlines, out_shape=mask.shape)
+            assert (burnt.astype(bool) == mask).all()
+            kinds = {feature["properties"]["kind"] for feature in record.change_polygons["features"]}
+            stated = {f"{s.category} {s.direction}" for text in record.change_caption for s in read_caption(text)}
+            assert stated <= kinds
+
+
+def test_the_same_seed_writes_the_same(folder, tmp_path):
+    write_pairs(tmp_path, 2, seed=2, tile_px=96, captions=4, split="val")
+    first, second = (json.loads((root / "records.json").read_text())[:2] for root in (folder, tmp_path))
+    assert first == second
+    for record in first:
+        assert (folder / record["img2_path"]).read_bytes() == (tmp_path / record["img2_path"]).read_bytes()
+
+
+def test_a_folder_with_records_is_not_written_over(folder):
+    with pytest.raises(WriteError, match="holds records"):
+        write_pairs(folder, 1)
+
+
+@pytest.mark.parametrize("options", [{"seed": 1000}, {"per_scene": 1}, {"captions": 0}, {"domain": "moon"}])
+def test_arguments_out_of_range_are_refused(options, tmp_path):
+    with pytest.raises(InputError, match=next(iter(options))):
+        write_pairs(tmp_path / "none", 1, **options)
+    assert not (tmp_path / "none").exists()
