@@ -5,7 +5,8 @@
 Random weights, random pixels, the true prompt length, ten tokens an answer with the end token ignored. Both ways share the
 weights, so float32 answers are compared token by token. Before and after every sample a matrix product is timed; a sample
 beside one that reached less than 80 percent of the best is thrown away, for something else was running. Both ways share the
-process and so the allocator. `--small` is a model a hundred times smaller, to see that all of it works.
+process and so the allocator. On a machine that is never quiet, `OMP_NUM_THREADS=1 ... --clock cpu` counts the seconds that
+one thread computed instead of those that went by. `--small` is a model a hundred times smaller, to see that all of it works.
 """
 
 from __future__ import annotations
@@ -59,25 +60,26 @@ _SMALL: dict[str, Any] = {
 class Ours:
     """Our way: fused attention, the levels that are read, the last position's logits, whole batches, a draft."""
 
-    def __init__(self, model: CCExpertForConditionalGeneration) -> None:
+    def __init__(self, model: CCExpertForConditionalGeneration, *, clock: Callable[[], float]) -> None:
         self._model = model
+        self._clock = clock
         self.seconds: dict[str, float] = {}
 
     @torch.inference_mode()
     def answer(self, pixels: Tensor, prompt: Tensor, *, drafts: list[list[int]]) -> list[list[int]]:
         """Return the answers to a batch of pairs; leaves the seconds of each part behind."""
         model, pairs = self._model.model, len(pixels)
-        marks = [time.perf_counter()]
+        marks = [self._clock()]
         levels = model.vision_tower(pixels.flatten(0, 1)).unflatten(1, (-1, 2))
-        marks.append(time.perf_counter())
+        marks.append(self._clock())
         difference = model.difference(levels)
         features = model.projector(torch.stack([difference.image_a, difference.image_b], dim=1))
-        marks.append(time.perf_counter())
+        marks.append(self._clock())
         tree = AnswerTree.from_answers(drafts)
         read = read_prompts(self._model, prompt.expand(pairs, -1), features, tree=tree)
-        marks.append(time.perf_counter())
+        marks.append(self._clock())
         said = continue_greedily(self._model, read, max_new_tokens=_TOKENS)
-        marks.append(time.perf_counter())
+        marks.append(self._clock())
         parts = ("vision tower", "difference module", "prompt", "decoding")
         self.seconds = {
             name: (stop - start) / pairs for name, start, stop in zip(parts, marks, marks[1:], strict=False)
@@ -104,7 +106,8 @@ def prompt_of(config: CCExpertConfig) -> Tensor:
 class Sampler:
     """Times functions in turn and keeps what was measured while the machine was quiet."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.kept: dict[str, list[float]] = {}
         self.parts: dict[str, list[dict[str, float]]] = {}
         self.best: dict[torch.dtype, float] = {}
@@ -112,11 +115,11 @@ class Sampler:
 
     def sample(self, name: str, dtype: torch.dtype, work: Callable[[], Any], *, pairs: int, ours: Ours | None) -> None:
         """Run once, between two matrix products."""
-        before = flops.product_rate(dtype)
-        start = time.perf_counter()
+        before = flops.product_rate(dtype, clock=self._clock)
+        start = self._clock()
         work()
-        seconds = (time.perf_counter() - start) / pairs
-        rate = min(before, flops.product_rate(dtype))
+        seconds = (self._clock() - start) / pairs
+        rate = min(before, flops.product_rate(dtype, clock=self._clock))
         self.best[dtype] = max(self.best.get(dtype, 0.0), before, rate)
         self._raw.append((name, seconds, dtype, rate, dict(ours.seconds) if ours else {}))
         print(f"  {name:45s} {seconds:8.3f} s a pair, products at {rate / 1e9:6.0f} GFLOP/s", flush=True)
@@ -132,27 +135,30 @@ class Sampler:
 def main() -> None:
     """Measure, and print the tables."""
     args = _arguments()
-    models = {dtype: make_model(small=args.small, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
-    config = models[torch.float32].config
+    clock = time.process_time if args.clock == "cpu" else time.perf_counter
+    dtypes = [getattr(torch, name) for name in args.dtypes]
+    models = {dtype: make_model(small=args.small, dtype=dtype) for dtype in dtypes}
+    config = models[dtypes[0]].config
     prompt = prompt_of(config)
     side = config.vision_config.image_size
     pixels = (
         torch.rand(max(args.equal, args.batch), 2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
     )
-    report: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__, "small": args.small}
-    report["equal"] = _compare(models[torch.float32], pixels[: args.equal], prompt)
-    sampler = Sampler()
+    report: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__} | vars(args)
+    if torch.float32 in models:
+        report["same answers"] = _compare(models[torch.float32], pixels[: args.equal], prompt)
+    sampler = Sampler(clock)
     for _ in range(args.rounds):
         for dtype, model in models.items():
-            _round(sampler, model, pixels[: args.batch].to(dtype), prompt)
+            _round(sampler, model, pixels[: args.batch].to(dtype), prompt, clock=clock)
     sampler.settle()
     report |= _tables(sampler, config, tokens=prompt.shape[1], batch=args.batch)
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def _compare(model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> str:
-    reference, ours = ReferenceWay(model), Ours(model)
+    reference, ours = ReferenceWay(model), Ours(model, clock=time.perf_counter)
     same = 0
     for pair in pixels:
         said = reference.answer(pair[None], prompt, tokens=_TOKENS)
@@ -163,8 +169,15 @@ def _compare(model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Te
     return f"{same}/{len(pixels)}"
 
 
-def _round(sampler: Sampler, model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> None:
-    reference, ours, dtype = ReferenceWay(model), Ours(model), model.dtype
+def _round(
+    sampler: Sampler,
+    model: CCExpertForConditionalGeneration,
+    pixels: Tensor,
+    prompt: Tensor,
+    *,
+    clock: Callable[[], float],
+) -> None:
+    reference, ours, dtype = ReferenceWay(model), Ours(model, clock=clock), model.dtype
     name = str(dtype).removeprefix("torch.")
     batch = len(pixels)
     same = pixels[:1].expand(batch, -1, -1, -1, -1)  # one draft is right for all of them
@@ -239,6 +252,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--equal", type=int, default=20, help="pairs whose float32 answers are compared")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

@@ -34,8 +34,8 @@ class ReferenceWay:
     def __init__(self, model: CCExpertForConditionalGeneration) -> None:
         self._model = model
         tower = model.model.vision_tower
-        extra = SiglipEncoderLayer(tower.config)
-        self._layers = [*tower.layers, extra.to(model.dtype).eval()]
+        extra = SiglipEncoderLayer(tower.config).to(model.device, model.dtype)
+        self._layers = [*tower.layers, extra.eval()]
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class ReferenceWay:
         )  # logits at every position
         said = [int(read.logits.float()[0, -1].argmax())]
         while len(said) < tokens:
-            last = torch.tensor([[said[-1]]])
+            last = torch.tensor([[said[-1]]], device=prompt.device)
             read = self._model(input_ids=last, past_key_values=read.past_key_values, use_cache=True)
             said.append(int(read.logits.float()[0, -1].argmax()))
         return said

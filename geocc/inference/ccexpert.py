@@ -16,6 +16,7 @@ from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.drafts import AnswerTree
 from geocc.inference.greedy import Answer, answer_greedily
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
+from geocc.inference.static_steps import StaticSteps
 
 if TYPE_CHECKING:
     import os
@@ -47,6 +48,8 @@ class CCExpertCaptioner:
         draft: The answer that most tiles get, checked in the prompt's own pass so that such a tile needs no decoding
             step; changes the speed and no caption. Left out, the first of `NO_CHANGE_SENTENCES`. A model without a change
             head checks all of those anyway.
+        compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
+            graphs. The first batches then take a minute or more longer. Needs a C++ compiler on a CPU.
 
     Raises:
         InputError: `skip_unchanged` without a change head, or a prompt without two slots.
@@ -63,6 +66,7 @@ class CCExpertCaptioner:
         max_new_tokens: int = 64,
         skip_unchanged: float | None = None,
         draft: str | None = None,
+        compiled: bool = False,
     ) -> None:
         if skip_unchanged is not None and not model.config.change_head:
             raise InputError(
@@ -79,6 +83,13 @@ class CCExpertCaptioner:
         self._max_new_tokens = max_new_tokens
         self._skip_unchanged = skip_unchanged
         self._prompt_ids = processor.prompt_ids(prompt)
+        self._compiled = compiled
+        self._steps = None
+        if compiled:
+            model.model.vision_tower.compile()
+            model.model.difference.compile()
+            if model.device.type == "cuda":
+                self._steps = StaticSteps(model, max_new_tokens=max_new_tokens)
         self._is_plain = is_plain_greedy(model)
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
         self._no_change = AnswerTree.from_answers(processor.answer_ids(written))
@@ -105,7 +116,7 @@ class CCExpertCaptioner:
             local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
-            **settings: `prompt`, `max_new_tokens`, `skip_unchanged` and `draft` of the class.
+            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft` and `compiled` of the class.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -146,7 +157,7 @@ class CCExpertCaptioner:
             "skip_unchanged": self._skip_unchanged,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "device": self._model.device.type,
-        }
+        } | ({"compiled": True} if self._compiled else {})
 
     @property
     def input_size(self) -> int:
@@ -212,7 +223,10 @@ class CCExpertCaptioner:
         return self._finish(read_prompts(self._model, prompt, image_features, tree=self._draft))
 
     def _finish(self, read: ReadPrompts) -> list[Answer]:
-        spoken = continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens)
+        if self._steps is not None:
+            spoken = self._steps.continue_greedily(read)
+        else:
+            spoken = continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens)
         texts = self._processor.batch_decode([answer.tokens for answer in spoken], skip_special_tokens=True)
         return [
             Answer(text.strip(), math.exp(math.fsum(answer.log_probabilities) / len(answer.log_probabilities)))

@@ -14,12 +14,22 @@ import torch
 from geocc.inference.drafts import AnswerTree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
     from transformers import Cache
 
     from geocc.model import CCExpertForConditionalGeneration
 
-__all__ = ["ReadPrompts", "SpokenTokens", "answer_probability", "continue_greedily", "is_plain_greedy", "read_prompts"]
+__all__ = [
+    "OpenAnswers",
+    "ReadPrompts",
+    "SpokenTokens",
+    "answer_probability",
+    "continue_greedily",
+    "is_plain_greedy",
+    "read_prompts",
+]
 
 #: Most logits alive at once: 2**26 in float32 are 256 MiB.
 _LOGITS_AT_ONCE = 2**26
@@ -142,40 +152,69 @@ def continue_greedily(
     Returns:
         One answer per prompt, in order.
     """
-    ends = _end_tokens(model)
-    answers = [
-        _known(tree=read.tree, best=best, values=values, ends=ends, limit=max_new_tokens)
-        for best, values in zip(read.best.tolist(), read.best_log_probability.tolist(), strict=True)
-    ]
-
-    def is_open(row: int) -> bool:
-        tokens = answers[row].tokens
-        return tokens[-1] not in ends and len(tokens) < max_new_tokens
-
-    rows = [row for row in range(len(answers)) if is_open(row)]
-    if not rows:
-        return answers
+    answers = OpenAnswers(model, read, max_new_tokens=max_new_tokens)
+    if not answers.rows:
+        return answers.spoken
     cache = read.cache
-    # One length for all rows: what the draft of a chain has in common with every open one. A row that knows more says it
-    # again. Behind the prompt of a real tree lie branches side by side, none of which is a beginning of its own.
-    step = min(len(answers[row].tokens) - 1 for row in rows) if read.tree.is_chain else 0
-    cache.crop(step - len(read.tree))
-    alive = list(range(len(answers)))
-    while rows:
-        if rows != alive:
-            kept = torch.tensor([alive.index(row) for row in rows], device=read.best.device)
-            cache.batch_select_indices(kept)
-            alive = rows
-        current = torch.tensor([[answers[row].tokens[step]] for row in rows], device=read.best.device)
+    cache.crop(answers.step - len(read.tree))
+    held = list(range(len(answers.spoken)))
+    while answers.rows:
+        if answers.rows != held:
+            kept = [held.index(row) for row in answers.rows]
+            cache.batch_select_indices(torch.tensor(kept, device=read.best.device))
+            held = answers.rows
+        current = torch.tensor([[answers.next_token(row)] for row in held], device=read.best.device)
         states = model.model(input_ids=current, past_key_values=cache, use_cache=True).last_hidden_state
         best, values, _ = _score(model, states, AnswerTree())
-        step += 1
-        for row, token, value in zip(rows, best[:, 0].tolist(), values[:, 0].tolist(), strict=True):
-            if len(answers[row].tokens) == step:
-                answers[row].tokens.append(token)
-                answers[row].log_probabilities.append(value)
-        rows = [row for row in rows if is_open(row)]
-    return answers
+        answers.take(held, best[:, 0].tolist(), values[:, 0].tolist())
+    return answers.spoken
+
+
+class OpenAnswers:
+    """The answers of a batch while they are being written.
+
+    Args:
+        model: The model.
+        read: The prompts, as read.
+        max_new_tokens: Longest answer in tokens, 1 or more.
+
+    Attributes:
+        spoken: The answers so far, each with at least one token.
+        step: Which token of the answers is fed to the model next.
+        rows: The answers that have not ended, ascending.
+    """
+
+    def __init__(self, model: Any, read: ReadPrompts, *, max_new_tokens: int) -> None:
+        ends = model.generation_config.eos_token_id
+        self._ends = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+        self._limit = max_new_tokens
+        self.spoken = [
+            _known(tree=read.tree, best=best, values=values, ends=self._ends, limit=max_new_tokens)
+            for best, values in zip(read.best.tolist(), read.best_log_probability.tolist(), strict=True)
+        ]
+        self.rows = [row for row in range(len(self.spoken)) if self._is_open(row)]
+        # One place for all rows: what the draft of a chain has in common with every open one. A row that knows more says
+        # it again. Behind the prompt of a real tree lie branches side by side, none of which is a beginning of its own.
+        known = [len(self.spoken[row].tokens) - 1 for row in self.rows]
+        self.step = min(known) if known and read.tree.is_chain else 0
+
+    def next_token(self, row: int) -> int:
+        """Return the token of a row to feed now; of an answer that has ended, any."""
+        tokens = self.spoken[row].tokens
+        return tokens[min(self.step, len(tokens) - 1)]
+
+    def take(self, rows: Sequence[int], tokens: list[int], values: list[float]) -> None:
+        """Add what the model said after `next_token`, to those rows that did not know it yet."""
+        self.step += 1
+        for row, token, value in zip(rows, tokens, values, strict=True):
+            if row in self.rows and len(self.spoken[row].tokens) == self.step:
+                self.spoken[row].tokens.append(token)
+                self.spoken[row].log_probabilities.append(value)
+        self.rows = [row for row in self.rows if self._is_open(row)]
+
+    def _is_open(self, row: int) -> bool:
+        tokens = self.spoken[row].tokens
+        return tokens[-1] not in self._ends and len(tokens) < self._limit
 
 
 def _known(*, tree: AnswerTree, best: list[int], values: list[float], ends: frozenset[int], limit: int) -> SpokenTokens:
@@ -188,11 +227,6 @@ def _known(*, tree: AnswerTree, best: list[int], values: list[float], ends: froz
         answer.log_probabilities.append(values[node + 1])
         node = None if token in ends else tree.child(node, token)
     return answer
-
-
-def _end_tokens(model: Any) -> frozenset[int]:
-    ends = model.generation_config.eos_token_id
-    return frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
 
 
 def _score(model: Any, states: Tensor, tree: AnswerTree) -> tuple[Tensor, Tensor, Tensor]:

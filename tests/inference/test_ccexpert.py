@@ -127,6 +127,14 @@ def test_the_fingerprint_follows_prompt_decoding_and_weights():
     assert made[0].fingerprint == CCExpertCaptioner(model, processor).fingerprint
 
 
+def test_compiling_is_asked_of_the_parts_that_gain_and_shows_in_the_details(monkeypatch):
+    parts = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: parts.append(type(self).__name__))
+    captioner = CCExpertCaptioner(*tiny_ccexpert.make(), compiled=True)
+    assert parts == ["FeatureTower", "DifferenceModule"]
+    assert captioner.details["compiled"]
+
+
 def test_a_gate_needs_a_change_head():
     with pytest.raises(InputError, match=r"skip_unchanged=0.5 needs a model with a change head.*geocc-mini"):
         CCExpertCaptioner(*tiny_ccexpert.make(change_head=False), skip_unchanged=0.5)

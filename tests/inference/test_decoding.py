@@ -13,6 +13,7 @@ from geocc.inference import CCExpertCaptioner, TileBatch
 from geocc.inference import decoding as decoding_module
 from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
 from geocc.inference.drafts import AnswerTree
+from geocc.inference.static_steps import StaticSteps
 
 PAIRS, LONGEST = 4, 9
 
@@ -117,6 +118,15 @@ def test_the_rows_that_a_draft_does_not_settle_go_on_alone(monkeypatch):
     assert settled
     assert seen[0] == PAIRS - settled
     assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize("draft", [[], [3], [0], [1, 0]], ids=str)
+def test_steps_of_one_shape_say_the_same_batch_after_batch(draft):
+    model, _, prompt, features = parts()
+    steps = StaticSteps(model, max_new_tokens=LONGEST, compiled=False)
+    tree = AnswerTree.from_answers([expected()[row][0] for row in draft])
+    for _ in range(2):
+        agree(steps.continue_greedily(read_prompts(model, prompt, features, tree=tree)))
 
 
 @pytest.mark.parametrize("at_once", [1, 2000])
