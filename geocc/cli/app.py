@@ -10,6 +10,7 @@ Exit codes:
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -70,6 +71,8 @@ def register_commands() -> None:
 
 def main() -> NoReturn:
     """Run the command line; errors of geocc's own come out as one sentence on stderr."""
+    # Five thousand modules are no garbage: looking through them again and again takes a tenth of the time to import them.
+    gc.set_threshold(50_000)
     register_commands()
     try:
         app()
