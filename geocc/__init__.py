@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from geocc.inference import Caption, Captioner, CCExpertCaptioner, TileBatch
     from geocc.model import convert_checkpoint, list_models
     from geocc.scene import ScenePair, TilePlan, open_pair
+    from geocc.series import caption_series
     from geocc.table import read_layer, write_layer
     from geocc.views import explore, figure, report
 
@@ -36,6 +37,7 @@ __all__ = [
     "TilePlan",
     "__version__",
     "caption_changes",
+    "caption_series",
     "cli",
     "convert_checkpoint",
     "data",
@@ -67,6 +69,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "inference": ["CCExpertCaptioner", "Caption", "Captioner", "TileBatch"],
         "model": ["convert_checkpoint", "list_models"],
         "scene": ["ScenePair", "TilePlan", "open_pair"],
+        "series": ["caption_series"],
         "table": ["read_layer", "write_layer"],
         "views": ["explore", "figure", "report"],
     },

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from geocc.scene import ScenePair, TilePlan
     from geocc.table import TileResult
 
-__all__ = ["caption_changes", "plan_changes"]
+__all__ = ["caption_changes", "check_options", "plan_changes"]
 
 
 def plan_changes(
@@ -156,7 +156,7 @@ def caption_changes(
     from geocc.scene import open_pair, plan_tiles
     from geocc.table import build_layer, check_writable, write_layer
 
-    _check_arguments(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    check_options(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
     if resume and output is None:
         raise InputError(
             "resume=True goes on with the journal beside `output`, and there is no output; pass output=..."
@@ -198,7 +198,8 @@ def caption_changes(
     return layer
 
 
-def _check_arguments(*, min_valid_fraction: float, on_error: str, skip_unchanged: float | None) -> None:
+def check_options(*, min_valid_fraction: float, on_error: str, skip_unchanged: float | None) -> None:
+    """Raise InputError for settings that no run can use."""
     if not 0 <= min_valid_fraction <= 1:
         raise InputError(f"min_valid_fraction is {min_valid_fraction}; expected a share from 0 to 1, for example 0.5.")
     if on_error not in get_args(OnError):

@@ -65,6 +65,7 @@ def register_commands() -> None:
         info,
         models,
         plan,
+        series,
         train,
     )
 

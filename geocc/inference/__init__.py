@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from geocc.inference.batching import BatchRunner, OnError, TileFailure, initial_batch_size
     from geocc.inference.captioner import Caption, Captioner, TileBatch
     from geocc.inference.ccexpert import CCExpertCaptioner
+    from geocc.inference.encode_once import DateEncoder, EncodeOnce
     from geocc.inference.endpoint import ENDPOINT_PROMPT, EndpointCaptioner
     from geocc.inference.execution import CaptionerInfo, CaptionerSpec, Executor, LocalExecutor, RunSettings
     from geocc.inference.general import TransformersCaptioner
@@ -25,6 +26,8 @@ __all__ = [
     "Captioner",
     "CaptionerInfo",
     "CaptionerSpec",
+    "DateEncoder",
+    "EncodeOnce",
     "EndpointCaptioner",
     "Executor",
     "LocalExecutor",
@@ -46,6 +49,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "batching": ["BatchRunner", "OnError", "TileFailure", "initial_batch_size"],
         "captioner": ["Caption", "Captioner", "TileBatch"],
         "ccexpert": ["CCExpertCaptioner"],
+        "encode_once": ["DateEncoder", "EncodeOnce"],
         "endpoint": ["ENDPOINT_PROMPT", "EndpointCaptioner"],
         "execution": ["CaptionerInfo", "CaptionerSpec", "Executor", "LocalExecutor", "RunSettings"],
         "general": ["TransformersCaptioner"],

@@ -7,6 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from geocc.errors import InputError
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from geocc.inference.decoding import ReadPrompts
     from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
+    from geocc.model.outputs import CCExpertImageFeatures
 
 __all__ = ["CCExpertCaptioner"]
 
@@ -185,11 +188,43 @@ class CCExpertCaptioner:
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order."""
         pixels = self._processor.pixel_values(batch.images, device=self._model.device)
-        features = self._model.get_image_features(pixels.to(self._model.dtype))
-        prompt = torch.tensor(self._prompt_ids, device=self._model.device).expand(len(batch), -1)
+        return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
+
+    @torch.inference_mode()
+    def encode_dates(self, images: NDArray[np.uint8]) -> list[Tensor]:
+        """Encode single dates of tiles, for `caption_encoded`.
+
+        Args:
+            images: `(R, C=3, H, W)` uint8.
+
+        Returns:
+            R feature levels `(L, N, D)` of the vision tower, each in memory of its own.
+        """
+        # The processor takes pairs: of an odd number, the last image comes twice and is encoded once.
+        paired = np.concatenate([images, images[-1:]]) if len(images) % 2 else images
+        pixels = self._processor.pixel_values(
+            paired.reshape(-1, 2, *images.shape[1:]), device=self._model.device
+        ).flatten(0, 1)[: len(images)]
+        levels: Tensor = self._model.model.vision_tower(pixels.to(self._model.dtype))
+        return [image.clone() for image in levels.unbind(1)]
+
+    @torch.inference_mode()
+    def caption_encoded(self, earlier: Sequence[Tensor], later: Sequence[Tensor]) -> Sequence[Caption]:
+        """Caption pairs of encoded dates; the same captions as `caption` gives for their images.
+
+        Args:
+            earlier: B features `(L, N, D)`, each one of what `encode_dates` returned.
+            later: Those of the later dates.
+        """
+        levels = torch.stack([torch.stack(list(earlier), dim=1), torch.stack(list(later), dim=1)], dim=2)
+        return self._caption_features(self._model.model.compare_dates(levels))
+
+    def _caption_features(self, features: CCExpertImageFeatures) -> list[Caption]:
+        images: Any = features.image_features
+        prompt = torch.tensor(self._prompt_ids, device=self._model.device).expand(len(images), -1)
         if features.change_logits is None:
-            return self._caption_by_words(prompt, features.image_features)
-        return self._caption_by_head(prompt, features.image_features, features.change_logits.float().sigmoid())
+            return self._caption_by_words(prompt, images)
+        return self._caption_by_head(prompt, images, features.change_logits.float().sigmoid())
 
     def _caption_by_head(self, prompt: Tensor, image_features: Tensor, probabilities: Tensor) -> list[Caption]:
         wanted = torch.ones_like(probabilities, dtype=torch.bool)

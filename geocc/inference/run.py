@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from geocc.scene.reading import ReadTile
     from geocc.scene.window import Tile
 
-__all__ = ["caption_batches", "caption_tiles"]
+__all__ = ["caption_batches", "caption_tiles", "tile_result"]
 
 _SETTLED = 64  # tiles without data that are handed on without waiting for a batch to fill
 
@@ -109,10 +109,11 @@ def _judge(read: ReadTile[Tile], plan: TilePlan, settings: RunSettings) -> TileR
 def _caption(runner: BatchRunner, waiting: Sequence[_Waiting]) -> Iterator[TileResult]:
     answers = runner.run((tile.tile_id, tile.image) for tile in waiting)
     for tile, (_, answer) in zip(waiting, answers, strict=True):
-        yield _result(tile.tile_id, answer, valid_fraction=tile.valid_fraction)
+        yield tile_result(tile.tile_id, answer, valid_fraction=tile.valid_fraction)
 
 
-def _result(tile_id: str, answer: Caption | TileFailure, *, valid_fraction: float) -> TileResult:
+def tile_result(tile_id: str, answer: Caption | TileFailure, *, valid_fraction: float) -> TileResult:
+    """The result of a tile that a captioner has seen."""
     if isinstance(answer, TileFailure):
         return TileResult(tile_id=tile_id, status=TileStatus.FAILED, error=answer.error, valid_fraction=valid_fraction)
     return TileResult(

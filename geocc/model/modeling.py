@@ -73,7 +73,14 @@ class CCExpertModel(CCExpertPreTrainedModel):
             raise InputError(
                 f"pixel_values of shape {tuple(pixel_values.shape)} were given; a batch of pairs is (B, T=2, C, H, W)"
             )
-        levels = self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2))
+        return self.compare_dates(self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2)))
+
+    def compare_dates(self, levels: Tensor) -> CCExpertImageFeatures:
+        """Go on from images that `vision_tower` has encoded, each perhaps for several pairs.
+
+        Args:
+            levels: `(L, B, T=2, N, D)` feature levels of pairs, the earlier date first.
+        """
         difference = self.difference(levels)
         pair, token = self.change_head(difference.change) if self.config.change_head else (None, None)
         return CCExpertImageFeatures(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from geocc.scene.plan import TilePlan, plan_tiles
     from geocc.scene.sampler import FullCoverGridSampler
     from geocc.scene.scaling import Stretch
+    from geocc.scene.series import SceneSeries, open_series
     from geocc.scene.window import PixelWindow, Tile
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "PixelWindow",
     "ScenePair",
     "ScenePairDataset",
+    "SceneSeries",
     "Stretch",
     "Tile",
     "TilePlan",
     "open_pair",
+    "open_series",
     "plan_tiles",
     "window_polygons",
 ]
@@ -38,6 +41,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "plan": ["TilePlan", "plan_tiles"],
         "sampler": ["FullCoverGridSampler"],
         "scaling": ["Stretch"],
+        "series": ["SceneSeries", "open_series"],
         "window": ["PixelWindow", "Tile"],
     },
 )
