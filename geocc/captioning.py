@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from geocc.errors import InputError
 from geocc.inference.batching import OnError
-from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings, as_executor
+from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings, as_executor, closing_executor
 
 if TYPE_CHECKING:
     import os
@@ -127,7 +127,8 @@ def caption_changes(
         resume: Whether to go on with the journal that an unfinished run left beside `output`, if there is one. Refused
             where the rasters, the plan, the model or a parameter are not those of then, with what differs. Tiles that failed
             are tried again.
-        executor: Where the work is done: in this process when left out, else a `geocc.inference.Executor`.
+        executor: Where the work is done: in this process when left out; on a Dask cluster with a `dask.distributed.Client`, the
+            address of a scheduler, or ``"local"`` for processes on this machine; else a `geocc.inference.Executor`.
         progress: True for a bar, or a function called with `(tiles done, tiles in all)`.
 
     Returns:
@@ -142,6 +143,7 @@ def caption_changes(
         ModelNotFoundError: No such model.
         CheckpointError: The model's weights do not fit or are unsafe.
         CaptionError: With `on_error="raise"`, the captioner failed.
+        ClusterError: The Dask cluster cannot be reached, or was lost; what was done is in the journal.
         WriteError: `output` cannot be written; said before the work starts where it can be known. Or an unfinished run has
             left its journal there, and `resume` is False.
 
@@ -180,21 +182,22 @@ def caption_changes(
     plan = plan_tiles(pair, tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
     if output is not None:
         check_writable(output, rows=len(plan))
-    captioner = workers.describe(spec)
-    parameters = {"min_valid_fraction": min_valid_fraction}
-    with _open_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
-        batches = workers.run(pair, plan.take(journal.pending()), spec, settings)
-        _collect(batches, journal, total=len(plan), progress=progress)
-        layer = build_layer(
-            plan,
-            journal.results(),
-            t1=pair.t1_label,
-            t2=pair.t2_label,
-            metadata=_metadata(pair, plan, captioner, parameters),
-        )
-        if output is not None:
-            write_layer(layer, output)
-        journal.discard()
+    with closing_executor(workers, given=executor):
+        captioner = workers.describe(spec)
+        parameters = {"min_valid_fraction": min_valid_fraction}
+        with _open_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
+            batches = workers.run(pair, plan.take(journal.pending()), spec, settings)
+            _collect(batches, journal, total=len(plan), progress=progress)
+            layer = build_layer(
+                plan,
+                journal.results(),
+                t1=pair.t1_label,
+                t2=pair.t2_label,
+                metadata=_metadata(pair, plan, captioner, parameters),
+            )
+            if output is not None:
+                write_layer(layer, output)
+            journal.discard()
     return layer
 
 

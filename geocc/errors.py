@@ -15,6 +15,7 @@ Each is also the builtin a caller would expect, so ``except ValueError`` keeps w
     │   └── UnsafeCheckpointError          weights that would run code when loaded
     ├── ModelNotFoundError (LookupError)   no such name, folder or hub id
     ├── CaptionError (RuntimeError)        the captioner failed on a batch of tiles
+    ├── ClusterError (RuntimeError)        a Dask cluster that cannot be reached, or was lost
     ├── EvaluationError (RuntimeError)     a metric cannot be computed here: no Java, or it failed
     └── TrainingError (RuntimeError)       training cannot go on: the loss is no longer a number
 """
@@ -26,6 +27,7 @@ __all__ = [
     "BandError",
     "CaptionError",
     "CheckpointError",
+    "ClusterError",
     "EvaluationError",
     "GeoccError",
     "InputError",
@@ -94,6 +96,10 @@ class ModelNotFoundError(GeoccError, LookupError):
 
 class CaptionError(GeoccError, RuntimeError):
     """The captioner failed on a batch of tiles."""
+
+
+class ClusterError(GeoccError, RuntimeError):
+    """A Dask cluster cannot be reached, was lost, or its workers die whatever they are given."""
 
 
 class EvaluationError(GeoccError, RuntimeError):

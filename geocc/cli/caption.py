@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from geocc.inference.dask_executor import DaskExecutor
     from geocc.scene import ScenePair
 
 __all__ = ["caption", "summarise"]
@@ -56,6 +57,13 @@ def caption(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that left a journal beside the output.")
     ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Caption on a Dask cluster: the address of its scheduler, or 'local' for processes on this machine."
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of --dask local.", min=1)] = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report with both dates and all captions.")
     ] = None,
@@ -75,7 +83,7 @@ def caption(
         "scale": options.parse_scale(scale),
         "nodata": nodata,
     }
-    with _telling_how_to_resume(output):
+    with _telling_how_to_resume(output), _cluster(dask, workers) as executor:
         layer = caption_changes(
             t1,
             t2,
@@ -94,6 +102,7 @@ def caption(
             on_error=on_error,  # type: ignore[arg-type]  # checked, with a remedy, where it is used
             output=output,
             resume=resume,
+            executor=executor,
             # A bar is for a person: a pipe gets none.
             progress=not quiet and sys.stderr.isatty(),
         )
@@ -103,6 +112,20 @@ def caption(
         typer.echo(f"{summarise(layer)} Written to {output}.")
     if layer["status"].eq("failed").any():
         raise typer.Exit(EXIT_SOME_TILES_FAILED)
+
+
+@contextmanager
+def _cluster(where: str | None, workers: int | None) -> Iterator[DaskExecutor | None]:
+    """The cluster of --dask and --workers, None for this process."""
+    if where is None:
+        if workers is not None:
+            raise InputError("--workers is the number of processes of --dask local; add that.")
+        yield None
+        return
+    from geocc.inference.dask_executor import DaskExecutor
+
+    with DaskExecutor(where, workers=workers) as executor:
+        yield executor
 
 
 @contextmanager

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from geocc.inference.batching import BatchRunner, OnError, TileFailure, initial_batch_size
     from geocc.inference.captioner import Caption, Captioner, TileBatch
     from geocc.inference.ccexpert import CCExpertCaptioner
+    from geocc.inference.dask_executor import DaskExecutor
     from geocc.inference.encode_once import DateEncoder, EncodeOnce
     from geocc.inference.endpoint import ENDPOINT_PROMPT, EndpointCaptioner
-    from geocc.inference.execution import CaptionerInfo, CaptionerSpec, Executor, LocalExecutor, RunSettings
     from geocc.inference.general import TransformersCaptioner
     from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
     from geocc.inference.run import caption_batches, caption_tiles
+
+    from geocc.inference.batching import BatchRunner, OnError, TileFailure, initial_batch_size
+    from geocc.inference.execution import CaptionerInfo, CaptionerSpec, Executor, LocalExecutor, RunSettings
 
 __all__ = [
     "ENDPOINT_PROMPT",
@@ -26,6 +28,7 @@ __all__ = [
     "Captioner",
     "CaptionerInfo",
     "CaptionerSpec",
+    "DaskExecutor",
     "DateEncoder",
     "EncodeOnce",
     "EndpointCaptioner",
@@ -50,6 +53,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "captioner": ["Caption", "Captioner", "TileBatch"],
         "ccexpert": ["CCExpertCaptioner"],
         "encode_once": ["DateEncoder", "EncodeOnce"],
+        "dask_executor": ["DaskExecutor"],
         "endpoint": ["ENDPOINT_PROMPT", "EndpointCaptioner"],
         "execution": ["CaptionerInfo", "CaptionerSpec", "Executor", "LocalExecutor", "RunSettings"],
         "general": ["TransformersCaptioner"],

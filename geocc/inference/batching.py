@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BatchRunner", "OnError", "TileFailure", "initial_batch_size"]
+__all__ = ["BatchRunner", "OnError", "TileFailure", "initial_batch_size", "is_out_of_memory"]
 
 OnError = Literal["record", "raise"]
 
@@ -93,7 +93,7 @@ class BatchRunner:
             try:
                 captions = self._caption(part)
             except Exception as error:  # noqa: BLE001 - whatever a captioner raises is reported with its tile
-                if len(part) > 1 and _is_out_of_memory(error):
+                if len(part) > 1 and is_out_of_memory(error):
                     # Not part of the size of this batch alone: the next one would meet the same wall.
                     self.batch_size = max(1, len(part) // 2)
                     _release_memory()
@@ -133,7 +133,8 @@ class BatchRunner:
                 yield tile[0], TileFailure(_advise(single))
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a smaller batch may help."""
     if isinstance(error, MemoryError):
         return True
     from accelerate.utils.memory import should_reduce_batch_size
@@ -153,6 +154,4 @@ def _describe(error: Exception) -> str:
 
 def _advise(error: Exception) -> str:
     text = _describe(error)
-    return (
-        f"{text} (one pair does not fit: use a smaller model or another device)" if _is_out_of_memory(error) else text
-    )
+    return f"{text} (one pair does not fit: use a smaller model or another device)" if is_out_of_memory(error) else text

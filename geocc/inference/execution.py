@@ -8,6 +8,7 @@ The main path knows what is to be captioned and keeps the results; an executor d
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -16,7 +17,7 @@ from geocc.inference.batching import OnError, initial_batch_size
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from geocc.inference.captioner import Captioner
     from geocc.scene import ScenePair, TilePlan
@@ -30,6 +31,7 @@ __all__ = [
     "LocalExecutor",
     "RunSettings",
     "as_executor",
+    "closing_executor",
     "first_batch_size",
 ]
 
@@ -173,20 +175,48 @@ def as_executor(executor: Any) -> Executor:
     """The executor behind the `executor` argument of `caption_changes`.
 
     Args:
-        executor: None for this process, or an `Executor`.
+        executor: None for this process; a client or cluster of Dask, ``"local"`` or the address of a scheduler, see
+            `geocc.inference.DaskExecutor`; or an `Executor`.
 
     Raises:
-        InputError: It is neither.
+        InputError: It is none of these.
     """
     if executor is None:
         return LocalExecutor()
     if callable(getattr(executor, "describe", None)) and callable(getattr(executor, "run", None)):
         given: Executor = executor
         return given
+    from geocc.inference.dask_executor.cluster import is_dask
+
+    if is_dask(executor) or _names_cluster(executor):
+        from geocc.inference.dask_executor import DaskExecutor
+
+        return DaskExecutor(executor)
+    what = repr(executor) if isinstance(executor, str) else f"a {type(executor).__name__}"
     raise InputError(
-        f"executor is a {type(executor).__name__}; expected None, which runs in this process, or an object with the methods "
+        f"executor is {what}; expected None, which runs in this process, a dask.distributed.Client, 'local' for processes on "
+        "this machine, the address of a Dask scheduler such as 'tcp://10.0.0.5:8786', or an object with the methods "
         "`describe` and `run` of geocc.inference.Executor."
     )
+
+
+def _names_cluster(executor: Any) -> bool:
+    return isinstance(executor, str) and (executor == "local" or "://" in executor or executor.endswith(".json"))
+
+
+@contextmanager
+def closing_executor(workers: Executor, *, given: Any) -> Iterator[None]:
+    """Close at the end what `as_executor` opened: not an executor that somebody else may still use.
+
+    Args:
+        workers: What `as_executor` returned.
+        given: What it was given.
+    """
+    try:
+        yield
+    finally:
+        if workers is not given and hasattr(workers, "close"):
+            workers.close()
 
 
 def first_batch_size(batch_size: int | Literal["auto"], captioner: Captioner) -> int:

@@ -1,0 +1,216 @@
+"""The same layer from a cluster of separate processes, whatever happens to them."""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from support import rasters, tiny_ccexpert
+from support.captioners import StubCaptioner
+from support.deadly import DeadlyStub, count_loads
+
+import geocc
+from geocc.errors import CaptionError, ClusterError, InputError, ModelNotFoundError
+from geocc.inference import DaskExecutor
+from geocc.journal import journal_path
+
+SIZE, SIDE = 16, 8
+NAMES = [f"r{row * SIZE:06d}_c{col * SIZE:06d}" for row in range(SIDE) for col in range(SIDE)]
+
+
+def start_cluster():
+    return LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        memory_limit=0,
+        silence_logs="CRITICAL",
+        scheduler_kwargs={"allowed_failures": 1},
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    with start_cluster() as cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Two dates as files, each tile of its own grey."""
+    folder = tmp_path_factory.mktemp("scene")
+    greys = np.kron(np.arange(SIDE * SIDE).reshape(SIDE, SIDE), np.ones((SIZE, SIZE), int)).astype(np.uint8)
+    after = np.where(greys % 3 == 0, 255 - greys, greys).astype(np.uint8)
+    grid = rasters.grid(SIDE * SIZE, SIDE * SIZE)
+    return [rasters.write(folder / f"{i}.tif", grid, np.stack([date] * 3)) for i, date in enumerate((greys, after))]
+
+
+def caption(dates, executor=None, **options):
+    given = {"model": StubCaptioner(), "tile_size": SIZE, "batch_size": 4, "progress": False} | options
+    return geocc.caption_changes(*dates, executor=executor, **given)
+
+
+def small_parts(client):
+    return DaskExecutor(client, tiles_per_task=8)
+
+
+def test_the_layer_is_that_of_one_process(client, paths):
+    calls = []
+    layer = caption(paths, client, progress=lambda done, total: calls.append((done, total)))
+    assert layer.equals(caption(paths))
+    assert calls == [(done, 64) for done in range(1, 65)]
+
+
+def test_lazy_arrays_are_computed_on_the_workers(client, paths):
+    import rioxarray
+
+    dates = [rioxarray.open_rasterio(path, chunks={"y": 32}) for path in paths]
+    try:
+        assert caption(dates, client).equals(caption(dates))
+    finally:
+        for date in dates:
+            date.close()
+
+
+@pytest.mark.parametrize("how", ["kill", "segfault", "exit"])
+def test_a_worker_that_dies_costs_no_tile(client, paths, tmp_path, how):
+    victim = random.choice(NAMES)
+    stub = DeadlyStub(dies_on=victim, how=how, once=str(tmp_path / "died"))
+    assert caption(paths, small_parts(client), model=stub).equals(caption(paths)), victim
+    assert (tmp_path / "died").exists()
+
+
+def test_a_tile_that_kills_every_worker_fails_alone(client, paths):
+    layer = caption(paths, small_parts(client), model=DeadlyStub(dies_on=NAMES[21])).set_index("tile_id")
+    clean = caption(paths).set_index("tile_id")
+    assert layer.loc[NAMES[21], "status"] == "failed"
+    assert layer.loc[NAMES[21], "error"] == "every worker that was given this tile died of it"
+    assert layer.drop(NAMES[21]).equals(clean.drop(NAMES[21]))
+
+
+def test_errors_of_the_workers_are_those_of_this_process(client, paths):
+    with pytest.raises(CaptionError, match=f"the stub dislikes {NAMES[5]}"):
+        caption(paths, small_parts(client), model=StubCaptioner(fail_on=NAMES[5]), on_error="raise")
+    with pytest.raises(ModelNotFoundError, match="no-such-model"):
+        caption(paths, client, model="no-such-model")
+    layer = caption(paths, client, model=StubCaptioner(fail_on=NAMES[5]))
+    assert layer.loc[layer["status"] == "failed", "tile_id"].tolist() == [NAMES[5]]
+
+
+def test_memory_that_runs_out_on_a_worker_shrinks_the_batch(client, paths):
+    assert caption(paths, client, model=StubCaptioner(largest_batch=3), batch_size=16).equals(caption(paths))
+
+
+def test_a_model_by_name_is_loaded_once_per_worker(client, paths, tmp_path):
+    model, processor = tiny_ccexpert.make()
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    (tmp_path / "loads").mkdir()
+    client.run(count_loads, str(tmp_path / "loads"))
+    options = {"model": str(tmp_path / "model"), "max_new_tokens": 2, "device": "cpu", "dtype": "float32"}
+    layer = caption(paths, DaskExecutor(client, tiles_per_task=4), **options)
+    processes = Counter(path.name.split("-")[0] for path in (tmp_path / "loads").iterdir())
+    assert set(processes.values()) == {1}
+    assert layer["status"].eq("ok").all()
+
+
+def test_what_is_too_large_to_be_sent_is_refused(client):
+    date = rasters.scene(rasters.grid(2000, 2000), np.zeros((3, 2000, 2000), np.uint8))
+    with pytest.raises(InputError, match=r"the scene would be sent .* as 12 MB.*to_raster"):
+        caption([date, date], client)
+    with pytest.raises(InputError, match=r"the captioner .* as \d+ MB.*each worker loads it once"):
+        caption([date, date], client, model=StubCaptioner(name="x" * 20_000_000))
+    with pytest.raises(InputError, match=r"the captioner .* cannot be sent"):
+        caption([date, date], client, model=StubCaptioner(seen=(i for i in range(3))))
+
+
+@pytest.mark.parametrize("executor", ["lokal", 7])
+def test_what_is_no_cluster_is_refused(paths, executor):
+    with pytest.raises(InputError, match="expected None, which runs in this process"):
+        caption(paths, executor)
+
+
+def test_an_address_where_nobody_listens_is_told(paths):
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ClusterError, match=r"127\.0\.0\.1:9"),
+    ):
+        caption(paths, "tcp://127.0.0.1:9")
+
+
+def test_a_cut_connection_ends_the_run_and_another_cluster_goes_on(client, paths, tmp_path):
+    output = tmp_path / "changes.parquet"
+    slow = DeadlyStub(seconds=0.1)
+
+    def cut(done, _total):
+        if done == 16:
+            other.scheduler_comm.comm.abort()
+
+    with (
+        Client(client.scheduler.address, set_as_default=False) as other,
+        pytest.raises(ClusterError, match="resume=True"),
+    ):
+        caption(paths, DaskExecutor(other, tiles_per_task=8), model=slow, output=output, progress=cut)
+    assert journal_path(output).is_dir()
+    with DaskExecutor(client.scheduler.address) as executor:
+        assert caption(paths, executor, model=slow, output=output, resume=True).equals(caption(paths))
+    assert not journal_path(output).exists()
+
+
+def test_a_scheduler_that_restarts_ends_the_run_and_a_new_one_goes_on(client, paths, tmp_path):
+    output = tmp_path / "changes.parquet"
+    slow = DeadlyStub(seconds=0.1)
+
+    def restart(done, _total):
+        if done == 16:
+            client.restart()
+
+    with pytest.raises(ClusterError, match="resume=True"):
+        caption(paths, small_parts(client), model=slow, output=output, progress=restart)
+    assert caption(paths, client, model=slow, output=output, resume=True).equals(caption(paths))
+
+
+def test_leaving_the_run_leaves_nothing_on_the_cluster(client, paths):
+    def leave(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        caption(paths, small_parts(client), model=DeadlyStub(seconds=0.2), progress=leave)
+    held = client.run_on_scheduler(lambda dask_scheduler: [s.wants_what for s in dask_scheduler.clients.values()])
+    assert not any(held)
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from support.deadly import DeadlyStub
+import geocc
+
+if __name__ == "__main__":
+    geocc.caption_changes(
+        *sys.argv[2:4], model=DeadlyStub(seconds=0.1), tile_size=16, batch_size=4, output=sys.argv[4],
+        executor="local", progress=lambda done, total: print(done, flush=True),
+    )
+"""
+
+
+def test_a_killed_client_takes_its_workers_along_and_another_cluster_goes_on(client, paths, tmp_path):
+    output, script = tmp_path / "changes.parquet", tmp_path / "child.py"
+    script.write_text(CHILD)
+    command = [sys.executable, str(script), str(Path(__file__).parents[1]), *paths, str(output)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as child:
+        assert child.stdout.readline() == "1\n"
+        family = psutil.Process(child.pid).children(recursive=True)
+        child.kill()
+    assert len(family) >= 2
+    assert psutil.wait_procs(family, timeout=30)[1] == []
+    assert caption(paths, client, model=DeadlyStub(), output=output, resume=True).equals(caption(paths))
