@@ -80,6 +80,8 @@ def run(folder: Path, *, seed: int, variant: str, scenes: Path) -> dict[str, flo
     """Train the three stages and return the figures of the last evaluation."""
     save_start(folder / "start", seed=seed, depth=DEPTHS[variant])
     for stage in (1, 2, 3):
+        if stage < 3 and (folder / f"stage{stage}/model").exists():
+            continue  # of a run that was stopped
         settings = [f"recipe.seed={seed}", f"data.train={scenes / 'train/records.json'}"]
         if stage == 1 and variant == "without":
             settings.append("recipe.train=[projector]")
