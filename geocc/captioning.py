@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
     from geocc.inference.captioner import Captioner
+    from geocc.inference.gates import Gates
     from geocc.journal import Journal, MemoryJournal
     from geocc.scene import ScenePair, TilePlan
     from geocc.table import TileResult
@@ -84,6 +85,7 @@ def caption_changes(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "auto",
     skip_unchanged: float | None = None,
+    gates: Gates | None = None,
     on_error: OnError = "record",
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -120,6 +122,7 @@ def caption_changes(
         skip_unchanged: Tiles whose `change_probability` is below this are not put into words by the language model: they
             become `skipped_unchanged` with the model's no-change sentence. In (0, 1]; needs a model with a change head,
             such as geocc-mini.
+        gates: Gates that spare the model tiles without change, `skip_unchanged` among them; see `geocc.inference.Gates`.
         on_error: `"record"` gives a tile that cannot be read or captioned the status `failed` and goes on; `"raise"` ends
             the run.
         output: File to write the layer to as well; see `geocc.write_layer` for the formats. While the run goes on, its
@@ -159,6 +162,10 @@ def caption_changes(
     from geocc.table import build_layer, check_writable, write_layer
 
     check_options(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    if gates is not None and gates.head is not None:
+        if skip_unchanged is not None:
+            raise InputError("skip_unchanged and gates.head are one and the same gate; give one of them.")
+        skip_unchanged = gates.head
     if resume and output is None:
         raise InputError(
             "resume=True goes on with the journal beside `output`, and there is no output; pass output=..."
@@ -172,6 +179,7 @@ def caption_changes(
             "device": device,
             "dtype": dtype,
             "skip_unchanged": skip_unchanged,
+            "gates": gates,
         },
     )
     settings = RunSettings(batch_size=batch_size, min_valid_fraction=min_valid_fraction, on_error=on_error)

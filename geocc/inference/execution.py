@@ -62,7 +62,7 @@ class CaptionerSpec:
 
     Attributes:
         model: A name, folder or hub id for `CCExpertCaptioner.from_pretrained`, or a captioner that is there already.
-        options: Keyword arguments of `from_pretrained`; not used with a captioner.
+        options: Keyword arguments of `from_pretrained`, not used with a captioner; and `gates` to put before either.
     """
 
     model: str | os.PathLike[str] | Captioner
@@ -87,11 +87,19 @@ class CaptionerSpec:
             ModelNotFoundError: No such model.
             CheckpointError: The model's weights do not fit or are unsafe.
         """
+        settings = dict(self.options)
+        gates = settings.pop("gates", None)
         if self.is_captioner:
-            return self.model  # type: ignore[return-value]  # the line above has looked
-        from geocc.inference.ccexpert import CCExpertCaptioner
+            captioner: Captioner = self.model  # type: ignore[assignment]  # the line above has looked
+        else:
+            from geocc.inference.ccexpert import CCExpertCaptioner
 
-        return CCExpertCaptioner.from_pretrained(self.model, **self.options)  # type: ignore[arg-type]
+            captioner = CCExpertCaptioner.from_pretrained(self.model, **settings)  # type: ignore[arg-type]
+        if gates is None:
+            return captioner
+        from geocc.inference.gates import GatedCaptioner
+
+        return GatedCaptioner(captioner, gates)
 
 
 @dataclass(frozen=True, slots=True)
