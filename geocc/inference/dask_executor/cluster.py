@@ -77,8 +77,9 @@ def _local_cluster(workers: int | None) -> Any:
         "threads_per_worker": 1,
         "memory_limit": 0,  # a model may take what it takes: a limit would end in killed workers
         "dashboard_address": None,
-        # Dask counts the failures that it allows, and gives up at one more.
-        "scheduler_kwargs": {"allowed_failures": DEATHS - 1},
+        # Dask counts the failures that it allows, and gives up at one more. Its server listens even without a dashboard: on
+        # any port, for the usual one may be taken, and for nobody else.
+        "scheduler_kwargs": {"allowed_failures": DEATHS - 1, "dashboard_address": "127.0.0.1:0"},
     }
     try:
         return (_cuda_cluster() if gpus else LocalCluster)(**options)
