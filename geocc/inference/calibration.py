@@ -49,10 +49,10 @@ def calibrate_gates(
         InputError: An argument cannot be used, or there are too few tiles for that recall.
 
     Examples:
-        >>> from geocc.data.synthetic import training_pairs
-        >>> tiles = [(np.stack([pair.t1, pair.t2]), pair.changed) for pair in training_pairs(range(9, 12), tile_px=64)]
-        >>> gates = calibrate_gates(tiles, names=["pixel"], recall=0.5)
-        >>> gates.pixel.threshold > 0
+        >>> pictures = np.random.default_rng(0).integers(0, 256, (40, 2, 3, 64, 64), dtype=np.uint8)
+        >>> pictures[::2, 1] = pictures[::2, 0]  # every other pair shows one picture twice
+        >>> tiles = [(pair, number % 2 == 1) for number, pair in enumerate(pictures)]
+        >>> calibrate_gates(tiles, names=["pixel"], recall=0.9).pixel.threshold > 0.5
         True
     """
     if not names or set(names) - set(get_args(GateName)) or len(set(names)) < len(names):
