@@ -119,7 +119,10 @@ def main() -> None:
                     layer, wait = one_run(client, dates, MODES[number % 3], clock, seconds)
                     equal += layer.equals(expected)
                     longest = max(longest, wait)
-                    client.wait_for_workers(workers, timeout=HANG_S)
+                    try:
+                        client.wait_for_workers(workers, timeout=15)
+                    except TimeoutError:  # Dask's nanny gives up on a worker that dies while it starts
+                        client.restart()
                     print(
                         f"{workers} workers, run {number + 1}: {equal} equal, longest wait {longest:.1f} s", flush=True
                     )

@@ -111,7 +111,8 @@ class DaskExecutor:
         client = self._connected()
         common = _packed_common(pair, spec, settings)
         # An error may be the machine's rather than the tile's, so another one may try, unless the first is to end the run.
-        with Flight(client, common, retries=0 if settings.on_error == "raise" else 2) as flight:
+        retries = 0 if settings.on_error == "raise" else 2
+        with Flight(client, common, retries=retries, may_grow=self._where != "local") as flight:
             suspects: list[TilePlan] = []
             landed = False
             for part, results in flight.through(self._parts(pair, plan, client)):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Flight", "ask", "lost"]
 
 _PATIENCE_S = 5.0  # between two looks at whether the connection is still there
-_LONELY_S = 60.0  # without any worker before the user is told
+_LONELY_S = 45.0  # without any worker before the user is told
 _COMMON_DEATHS = 8  # worker deaths while opening the scene that are taken for chance, in multiples of what Dask allows
 
 
@@ -34,12 +34,14 @@ class Flight:
         client: The connection.
         common: The pickled `Common` of the run.
         retries: How often a part is tried again that ends in an error, rather than in the death of its worker.
+        may_grow: Whether workers may still come when there are none; a local cluster without any stays so.
     """
 
-    def __init__(self, client: Client, common: bytes, *, retries: int) -> None:
+    def __init__(self, client: Client, common: bytes, *, retries: int, may_grow: bool = True) -> None:
         self._client = client
         self._payload = common
         self._retries = retries
+        self._may_grow = may_grow
         self._landed: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._flying: dict[Any, tuple[Future[Any], TilePlan]] = {}
         self._numbers = itertools.count()
@@ -105,9 +107,12 @@ class Flight:
             except queue.Empty:
                 if self._client.status in {"closed", "closing"}:
                     raise lost("the client was closed") from None
-                if self._count_threads() or lonely is None:
-                    continue
-                if time.monotonic() - lonely > _LONELY_S:
+                if self._count_threads():
+                    lonely = time.monotonic()
+                elif time.monotonic() - lonely > _LONELY_S:
+                    if not self._may_grow:
+                        # Dask's nanny does not start a worker again that dies while it starts.
+                        raise lost("all workers died and none came back") from None
                     lonely = float("inf")
                     warnings.warn(
                         "the Dask cluster has no workers; waiting for some to come", RuntimeWarning, stacklevel=2
