@@ -1,4 +1,4 @@
-"""Everything about speed that needs a CUDA device, in one run of under 20 minutes.
+"""Everything about speed that needs a CUDA device, in one run that is meant for under 20 minutes.
 
     python benchmarks/gpu.py [--json FILE] [--minutes 18]
 
