@@ -40,6 +40,9 @@ __all__ = ["Indices", "caption_cover", "caption_indices"]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 _WATER, _VEGETATION, _GROUND = 1, 2, 3
+_FOLDERS = {
+    "img1_path": "A", "img2_path": "B", "mask_path": "mask", "label1_path": "label1", "label2_path": "label2"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,9 @@ def caption_indices(
 
     Yields:
         A record for each tile of which at least 90 percent are valid in both dates, and of which it is clear that
-        something changed, or that nothing did; others are fair examples of neither.
+        something changed, or that nothing did; others are fair examples of neither. Beside the pictures lie the mask
+        (8 bits, 255 where it changed) and, where something did, the classes of either date (8 bits, the ids of
+        `geocc.data.masks.INDICES`; 0 where nothing changed or the class is not known).
 
     Raises:
         GeoccError: A raster cannot be used; see `geocc.scene.open_pair`.
@@ -162,7 +167,8 @@ def caption_cover(
 
     Yields:
         A record for each tile of which at least 90 percent are valid in both dates, and of which it is clear that
-        something changed, or that nothing did; others are fair examples of neither.
+        something changed, or that nothing did; others are fair examples of neither. Mask and classes lie beside the
+        pictures as with `caption_indices`, the classes by the ids of the vocabulary.
 
     Raises:
         GeoccError: A raster cannot be used; see `geocc.scene.open_pair`.
@@ -225,19 +231,28 @@ def _tiles(
         )
         if not captions:  # neither a fair example of change nor of its absence
             continue
-        paths = [_save(folder / date / f"{uid}.png", image) for date, image in zip("AB", tile.image, strict=True)]
+        pictures = {f"img{date}_path": np.moveaxis(image, 0, -1) for date, image in enumerate(tile.image, start=1)}
         yield Record.model_validate(
-            {
+            {key: _save(folder / _FOLDERS[key] / f"{uid}.png", of) for key, of in (pictures | _layers(mask)).items()}
+            | {
                 "uid": uid,
                 "change_flag": int(mask.changed.any()),
-                "img1_path": paths[0],
-                "img2_path": paths[1],
+                "label_classes": sorted(vocabulary),
                 "change_caption": captions,
                 "change_kinds": change_kinds(mask),
                 "caption_by": f"geocc masks {style} {mode}",
             }
             | (fields or {})
         )
+
+
+def _layers(mask: ChangeMask) -> dict[str, NDArray[np.uint8]]:
+    """Return the mask and, where something changed, the classes of either date, under the keys of their paths."""
+    layers = {"mask_path": np.where(mask.changed, 255, 0).astype(np.uint8)}
+    if mask.changed.any():
+        layers["label1_path"] = np.where(mask.changed, mask.before, 0).astype(np.uint8)
+        layers["label2_path"] = np.where(mask.changed, mask.after, 0).astype(np.uint8)
+    return layers
 
 
 def _without_specks(mask: ChangeMask, min_pixels: int) -> ChangeMask:
@@ -262,7 +277,7 @@ def _indices(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np
 def _save(path: Path, image: NDArray[np.uint8]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.moveaxis(image, 0, -1)).save(path)
+        Image.fromarray(image).save(path)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error}.") from error
     return path.absolute()

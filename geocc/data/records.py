@@ -45,6 +45,7 @@ class Record(BaseModel):
         mask_path: Binary mask of the change, 0 where nothing changed.
         label1_path: Classes of the earlier date as an image.
         label2_path: Classes of the later date.
+        label_classes: Classes that the labels tell apart; of others nothing is known.
         change_kinds: What kinds of change its mask shows, such as `vegetation to water`; empty where it shows none.
         change_polygons: What changed, as a GeoJSON FeatureCollection in pixel coordinates.
     """
@@ -66,6 +67,7 @@ class Record(BaseModel):
     mask_path: Path | None = None
     label1_path: Path | None = None
     label2_path: Path | None = None
+    label_classes: list[int] | None = None
     change_kinds: list[str] | None = None
     change_polygons: dict[str, Any] | None = None
 

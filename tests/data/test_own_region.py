@@ -66,6 +66,26 @@ def test_a_new_lake_is_told_and_the_tile_beside_it_is_unchanged(pair, tmp_path):
     assert (first != second).any(axis=-1)[: int(64 * TL[3]), : int(64 * TL[1])].sum() == 24 * 24
 
 
+def test_mask_and_classes_lie_beside_the_pictures(pair, tmp_path):
+    records = captioned(pair, tmp_path)
+    changed, unchanged = records["a_0_0"], records["a_0_64"]
+    layers = [Image.open(path) for path in (changed.mask_path, changed.label1_path, changed.label2_path)]
+    assert [layer.mode for layer in layers] == ["L", "L", "L"]
+    mask, before, after = (np.asarray(layer) for layer in layers)
+    lake = np.zeros((64, 64), dtype=bool)
+    lake[5:27, 5:27] = True  # the index is a mean over 3 x 3 pixels, so that the shore is either
+    assert set(np.unique(mask)) == {0, 255}
+    assert (mask[lake] == 255).all()
+    assert not mask[30:].any()
+    assert set(np.unique(before[mask > 0])) == {2}
+    assert set(np.unique(after[mask > 0])) == {1}
+    assert not before[mask == 0].any()
+    assert not after[mask == 0].any()
+    assert changed.label_classes == unchanged.label_classes == [1, 2, 3]
+    assert not np.asarray(Image.open(unchanged.mask_path)).any()
+    assert unchanged.label1_path is unchanged.label2_path is None
+
+
 def test_where_the_indices_are_not_sure_nothing_is_said(tmp_path):
     # From green to something between green and bare: it may have changed, and no class tells.
     between = tuple((np.array(GREEN) + np.array(BARE)) // 2)
@@ -100,6 +120,12 @@ def test_land_cover_maps_tell_from_what_to_what(pair, tmp_path):
     text = " ".join(records[1].change_caption).lower()
     assert "built-up" in text
     assert "tree" in text or "wooded" in text
+    assert set(records[1].label_classes) == {10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100}
+    block = np.zeros((64, 64), dtype=int)
+    block[40:60, 16:56] = 1
+    layers = [records[1].mask_path, records[1].label1_path, records[1].label2_path]
+    for path, value in zip(layers, (255, 10, 50), strict=True):
+        assert (np.asarray(Image.open(path)) == value * block).all()
     moved = raster(tmp_path / "c3.tif", after, GRID @ Affine.translation(8, 0))
     with pytest.raises((AlignmentError, InputError)):
         list(caption_cover(*pair, (moved, moved), tmp_path / "tiles", name="b", bands=(1, 2, 3), tile_size=64))
@@ -126,10 +152,13 @@ def test_the_command_makes_what_the_function_makes(pair, tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 captioned pairs" in result.output
     made = captioned(pair, tmp_path / "r", fields={"source": "a", "split": "train", "gsd_m": 2.0}).values()
-    paths = {"img1_path", "img2_path"}
+    paths = {"img1_path", "img2_path", "mask_path", "label1_path", "label2_path"}
     written = list(read_records(tmp_path / "r.json"))
     assert [one.model_dump(exclude=paths) for one in written] == [one.model_dump(exclude=paths) for one in made]
-    assert all(one.img1_path.is_file() and one.img1_path.parent.parent.name == "r_tiles" for one in written)
+    for one in written:
+        there = {path.parent.name for key in paths if (path := getattr(one, key)) is not None and path.is_file()}
+        assert there == ({"A", "B", "mask", "label1", "label2"} if one.change_flag else {"A", "B", "mask"})
+        assert one.img1_path.parent.parent.name == "r_tiles"
 
 
 @pytest.mark.parametrize("option", [["--water", "0.1"], ["--vegetation", "0.4,0.2"], ["--water", "a,b"]])
