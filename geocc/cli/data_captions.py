@@ -57,9 +57,12 @@ def indices(
     index_bands: Annotated[
         str, typer.Option(help="Green, near-infrared and red, by name or 1-based number.", metavar="G,NIR,R")
     ],
+    swir: Annotated[
+        str | None, typer.Option(help="Short-wave infrared, by name or number: water by MNDWI in place of NDWI.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the pair, with which the uids begin.")],
     water: Annotated[
-        str, typer.Option(help="NDWI below which there is no water, and above which there is.", metavar="LOW,HIGH")
+        str, typer.Option(help="NDWI, or MNDWI, below which is no water, and above which there is.", metavar="LOW,HIGH")
     ] = "0.0,0.2",
     vegetation: Annotated[
         str, typer.Option(help="NDVI below which there is no vegetation, and above which there is.", metavar="LOW,HIGH")
@@ -86,9 +89,14 @@ def indices(
     options.check_parent(output)
     green, nir, red = cast("tuple[Any, Any, Any]", options.parse_bands(index_bands, None))
     told = Indices(
-        green=green, nir=nir, red=red, water=_bounds("--water", water), doubt=doubt,
+        green=green,
+        nir=nir,
+        red=red,
+        swir=int(swir) if swir is not None and swir.isdecimal() else swir,
+        water=_bounds("--water", water),
         vegetation=_bounds("--vegetation", vegetation),
-    )  # fmt: skip
+        doubt=doubt,
+    )
     fields = {"source": source or name, "split": split, "gsd_m": gsd_m, "licence": licence}
     records = caption_indices(
         t1,

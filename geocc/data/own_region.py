@@ -49,15 +49,16 @@ _FOLDERS = {
 class Indices:
     """How water and vegetation are told from the bands of a raster.
 
-    Water: NDWI = (green - NIR) / (green + NIR). Vegetation: NDVI = (NIR - red) / (NIR + red). Both are means over 3 x 3
-    pixels. Between the two bounds of an index nothing is told: give bounds as wide apart as the radiometry of the two
+    Water: NDWI = (green - NIR) / (green + NIR), or, with `swir`, MNDWI = (green - SWIR) / (green + SWIR), which also tells
+    muddy rivers from sand. Vegetation: NDVI = (NIR - red) / (NIR + red). All are means over 3 x 3 pixels. Between the two bounds of an index nothing is told: give bounds as wide apart as the radiometry of the two
     dates is uncertain.
 
     Attributes:
         green: Green band, by name or number from 1.
         nir: Near-infrared band.
         red: Red band.
-        water: NDWI below which there is surely no water, and above which there surely is.
+        swir: Short-wave infrared band around 1.6 um, for water by MNDWI (Xu 2006); None for NDWI.
+        water: NDWI, or MNDWI, below which there is surely no water, and above which there surely is.
         vegetation: NDVI below which there is surely no vegetation, and above which there surely is.
         doubt: Difference of either index between the dates from which a pixel may have changed, whatever its classes.
     """
@@ -65,6 +66,7 @@ class Indices:
     green: int | str
     nir: int | str
     red: int | str
+    swir: int | str | None = None
     water: tuple[float, float] = (0.0, 0.2)
     vegetation: tuple[float, float] = (0.2, 0.4)
     doubt: float = 0.15
@@ -73,7 +75,7 @@ class Indices:
         """Return the classes of one date.
 
         Args:
-            pixels: `(3, height, width)`, green, NIR and red.
+            pixels: `(bands, height, width)`, green, NIR and red, and SWIR where water is told by it.
 
         Returns:
             `(height, width)`: 1 water, 2 vegetation, 3 neither, 0 not sure.
@@ -130,12 +132,18 @@ def caption_indices(
     from geocc.scene import open_pair
 
     pictures = open_pair(t1, t2, bands=bands, align=align)
-    spectral = open_pair(t1, t2, bands=(indices.green, indices.nir, indices.red), align=align)
+    spectral = [open_pair(t1, t2, bands=(indices.green, indices.nir, indices.red), align=align)]
+    if indices.swir is not None:
+        # With two bands beside it, for water may have no SWIR at all, which alone would count as no data.
+        spectral.append(open_pair(t1, t2, bands=(indices.swir, indices.nir, indices.green), align=align))
 
     def labels(window: PixelWindow) -> _Labelled:
-        tile = spectral.read(window)
-        before, after = (np.where(tile.valid, indices.classify(image), 0) for image in tile.image)
-        return before, after, tile.valid & indices.may_have_changed(*tile.image)
+        tiles = [one.read(window) for one in spectral]
+        valid = np.logical_and.reduce([tile.valid for tile in tiles])
+        # (dates, green NIR red [SWIR], height, width)
+        images = np.concatenate([tiles[0].image, *(tile.image[:, :1] for tile in tiles[1:])], axis=1)
+        before, after = (np.where(valid, indices.classify(image), 0) for image in images)
+        return before, after, valid & indices.may_have_changed(*images)
 
     yield from _tiles(pictures, Path(folder), name=name, labels=labels, vocabulary=INDICES, **options)
 
@@ -269,9 +277,9 @@ def _large_patches(where: NDArray[np.bool_], min_pixels: int) -> NDArray[np.bool
 
 
 def _indices(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return NDWI and NDVI of green, NIR and red."""
-    green, nir, red = (ndimage.uniform_filter(plane.astype(np.float64), size=3) for plane in pixels)
-    return _ratio(green, nir), _ratio(nir, red)
+    """Return the index of water and that of vegetation, from green, NIR, red and perhaps SWIR."""
+    green, nir, red, *swir = (ndimage.uniform_filter(plane.astype(np.float64), size=3) for plane in pixels)
+    return _ratio(green, swir[0] if swir else nir), _ratio(nir, red)
 
 
 def _save(path: Path, image: NDArray[np.uint8]) -> Path:

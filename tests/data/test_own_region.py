@@ -66,6 +66,24 @@ def test_a_new_lake_is_told_and_the_tile_beside_it_is_unchanged(pair, tmp_path):
     assert (first != second).any(axis=-1)[: int(64 * TL[3]), : int(64 * TL[1])].sum() == 24 * 24
 
 
+def test_shortwave_infrared_tells_a_muddy_river_from_sand(tmp_path):
+    # Red, green, blue, NIR and SWIR: the two differ in SWIR alone, of which water may return nothing at all.
+    sand, river = (120, 110, 100, 100, 180), (120, 110, 100, 100, 0)
+    pixels = [np.broadcast_to(np.array(colour)[:, None, None], (5, 64, 64)).copy() for colour in (sand, sand)]
+    pixels[1][:, :32] = np.array(river)[:, None, None]
+    pair = [xr_nodata(raster(tmp_path / f"{date}.tif", values)) for date, values in enumerate(pixels)]
+    told = Indices(green=2, nir=4, red=1, swir=5, water=(0.0, 0.3), vegetation=(0.0, 0.4))
+    (record,) = captioned(pair, tmp_path, indices=told).values()
+    assert record.change_kinds == ["ground to water"]
+    assert (np.asarray(Image.open(record.label2_path))[:31] == 1).all()
+    assert all(one.change_flag == 0 for one in captioned(pair, tmp_path).values())
+    files = [str(tmp_path / name) for name in ("0.tif", "1.tif", "r.json")]
+    options = ["--index-bands", "2,4,1", "--swir", "5", "--water", "0,0.3", "--vegetation", "0,0.4", "--name", "a"]
+    result = CliRunner().invoke(cli.app, ["data", "indices", *files, "--bands", "1,2,3", "--tile-size", "64", *options])
+    assert result.exit_code == 0, result.output
+    assert next(read_records(tmp_path / "r.json")).change_kinds == ["ground to water"]
+
+
 def test_mask_and_classes_lie_beside_the_pictures(pair, tmp_path):
     records = captioned(pair, tmp_path)
     changed, unchanged = records["a_0_0"], records["a_0_64"]
