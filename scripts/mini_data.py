@@ -1,118 +1,81 @@
-"""Data for geocc-mini: synthetic tiles, rendered once into a cache of shards."""
+"""Synthetic training data for geocc-mini: pairs of every domain, at the size that the model takes.
+
+    python scripts/mini_data.py /tmp/geocc-mini/data --workers 2
+
+Writes shards by `geocc.data.synthetic.write_pairs`, and `synthetic.jsonl` with the records of all of them. Shards that are
+there already are not rendered again.
+"""
 
 from __future__ import annotations
 
-import io
-import json
-from dataclasses import asdict
+import argparse
+import shutil
+import time
 from multiprocessing import Pool
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from geocc.data.synthetic import Category, Direction, Fact, training_pairs
+from geocc.data.records import Record, read_records, write_records
+from geocc.data.synthetic.write import write_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from geocc.data.synthetic import TilePair
-
-TILE_PX = 256
 INPUT_PX = 128
-TOKENS = 8
-SCENES_PER_SHARD = 50
-KINDS = [(category, direction) for category in list(Category)[:5] for direction in Direction]
-"""What may come or go; the two directions of a category are neighbours, so that `kind ^ 1` reverses time."""
+PAIRS_PER_SHARD = 500
+SIZES = {256: 24, 128: 12}
+"""Side of the tiles as rendered, and shards of them: half are seen through a resize, as most users' tiles are."""
+IDENTICAL_SHARE = 0.08
+"""Of the unchanged pairs: both dates one and the same picture."""
 
 
-def render(cache: Path, *, shards: range, workers: int, per_scene: int = 8) -> None:
-    """Render the shards that the cache does not hold yet."""
-    cache.mkdir(parents=True, exist_ok=True)
-    missing = [(cache, shard, per_scene) for shard in shards if not facts_path(cache, shard).exists()]
-    with Pool(workers) as pool:
-        for done, tiles in enumerate(pool.imap_unordered(_render_shard, missing), start=1):
-            print(f"rendered {done}/{len(missing)} shards, {tiles} tiles in the last", flush=True)
-
-
-def facts_path(cache: Path, shard: int) -> Path:
-    """Return where the facts of a shard lie; they are written last."""
-    return cache / f"{shard:05d}.json"
-
-
-def load(cache: Path) -> tuple[list[np.ndarray], list[np.ndarray], list[list[list[Fact]]]]:
-    """Return images, kind maps and facts of every complete shard; the images stay on disk."""
-    names = sorted(path.stem for path in cache.glob("*.json"))
-    images = [np.load(cache / f"{name}-images.npy", mmap_mode="r") for name in names]
-    maps = [np.load(cache / f"{name}-kinds.npy") for name in names]
-    facts = [
-        [[_fact(entry) for entry in tile] for tile in json.loads((cache / f"{name}.json").read_text())]
-        for name in names
+def main() -> None:
+    """Render what is missing and write the records of all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--share", type=float, default=1.0, help="share of the shards to make, for a trial")
+    arguments = parser.parse_args()
+    folder = arguments.folder.absolute()
+    jobs = [
+        (folder / f"synthetic/{tile_px}-{number:03d}", tile_px, 100 * at + number)
+        for at, (tile_px, shards) in enumerate(SIZES.items())
+        for number in range(max(1, round(shards * arguments.share)))
     ]
-    return images, maps, facts
+    began = time.perf_counter()
+    with Pool(arguments.workers) as pool:
+        for done, shard in enumerate(pool.imap(render, jobs), start=1):
+            print(f"{done}/{len(jobs)} {shard.name} {time.perf_counter() - began:.0f} s", flush=True)
+    records = (record for shard, _, _ in jobs for record in read_records(shard / "small.json"))
+    print(f"{write_records(folder / 'synthetic.jsonl', records)} pairs in {folder / 'synthetic.jsonl'}")
 
 
-def resize(image: np.ndarray) -> np.ndarray:
-    """Resize a `(3, H, W)` uint8 tile to the model's input, as `CCExpertProcessor` does."""
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    return np.asarray(picture.resize((INPUT_PX, INPUT_PX), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+def render(job: tuple[Path, int, int]) -> Path:
+    """Render a shard, unless it is there, and shrink its pictures to the model's input; return its folder."""
+    shard, tile_px, seed = job
+    if (shard / "small.json").exists():
+        return shard
+    shutil.rmtree(shard, ignore_errors=True)  # cut short
+    records = write_pairs(shard, PAIRS_PER_SHARD, seed=seed, domain="all", tile_px=tile_px)
+    write_records(shard / "small.json", _shrunk(records, scale=tile_px / INPUT_PX, seed=seed))
+    return shard
 
 
-def kind_map(pair: TilePair) -> np.ndarray:
-    """Return `(kinds, TOKENS, TOKENS)` uint8: which share of every token changed in which way, 255 for all of it."""
-    side = pair.description.mask.shape[0]
-    maps = np.zeros((len(KINDS), side, side), dtype=np.float32)
-    window = pair.window
-    for change in pair.scene.changes:
-        top, left = change.window.top - window.top, change.window.left - window.left
-        cut_top, cut_left = max(-top, 0), max(-left, 0)
-        mask = change.mask[cut_top : side - top, cut_left : side - left] if top < side and left < side else None
-        if mask is None or not mask.size:
-            continue
-        view = maps[KINDS.index((change.category, change.direction))]
-        view[top + cut_top :, left + cut_left :][: mask.shape[0], : mask.shape[1]] += mask
-    block = side // TOKENS
-    shares = maps.reshape(len(KINDS), TOKENS, block, TOKENS, block).mean(axis=(2, 4))
-    return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
+def _shrunk(records: Path, *, scale: float, seed: int) -> Iterator[Record]:
+    rng = np.random.default_rng([seed, 11])
+    for record in read_records(records):
+        for path in (record.img1_path, record.img2_path):
+            with Image.open(path) as image:
+                small = image.resize((INPUT_PX, INPUT_PX), Image.Resampling.BICUBIC)
+            small.save(path, compress_level=1)
+        changes: dict[str, object] = {"change_polygons": None, "gsd_m": round((record.gsd_m or 1) * scale, 4)}
+        if not record.change_flag and rng.random() < IDENTICAL_SHARE:
+            changes["img2_path"] = record.img1_path
+        yield record.model_copy(update=changes)
 
 
-def _render_shard(job: tuple[Path, int, int]) -> int:
-    cache, shard, per_scene = job
-    images, maps, facts = [], [], []
-    for pair in _pairs(shard, per_scene):
-        rng = np.random.default_rng([shard, len(images), 5])
-        images.append(np.stack([resize(_compressed(rng, image)) for image in (pair.t1, pair.t2)]))
-        maps.append(kind_map(pair))
-        facts.append([asdict(fact) for fact in pair.description.facts])
-    np.save(cache / f"{shard:05d}-images.npy", np.stack(images))
-    np.save(cache / f"{shard:05d}-kinds.npy", np.stack(maps))
-    facts_path(cache, shard).write_text(json.dumps(facts))
-    return len(images)
-
-
-def _pairs(shard: int, per_scene: int) -> Iterator[TilePair]:
-    """Yield the tiles of a shard's scenes, at ground sampling distances around half a metre."""
-    for seed in range(shard * SCENES_PER_SHARD, (shard + 1) * SCENES_PER_SHARD):
-        rng = np.random.default_rng([seed, 3])
-        gsd_m = 0.5 if rng.random() < 0.5 else float(rng.uniform(0.4, 0.6))
-        shift = float(rng.choice([0.5, 1.5, 2.0]))
-        yield from training_pairs(
-            [seed], tile_px=TILE_PX, gsd_m=gsd_m, per_scene=per_scene, change_density=0.45, max_shift_px=shift
-        )
-
-
-def _compressed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Send a quarter of the images through JPEG."""
-    if rng.random() < 0.75:
-        return image
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(
-        buffer, "JPEG", quality=int(rng.integers(70, 96))
-    )
-    return np.asarray(Image.open(buffer)).transpose(2, 0, 1)
-
-
-def _fact(entry: dict[str, object]) -> Fact:
-    """Build a fact back from JSON."""
-    return Fact(**entry | {"category": Category(entry["category"]), "direction": Direction(entry["direction"])})
+if __name__ == "__main__":
+    main()

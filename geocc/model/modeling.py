@@ -215,6 +215,8 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
     ) -> CCExpertOutput:
         """Score the next tokens, and the change if the model has a change head.
 
+        Pairs without text get no further than the change head and the heads of training.
+
         Args:
             input_ids: `(B, S)` token ids; each of the two image slots is `config.tokens_per_image` times
                 `config.image_token_id`.
@@ -225,7 +227,7 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             inputs_embeds: `(B, S, D_text)` in the place of `input_ids`.
             labels: `(B, S)` the token ids again, with -100 wherever no loss is taken.
             change_labels: `(B,)` 1 where the pair changed and 0 where it did not.
-            change_maps: `(B, N)` which share of every image token changed, for the heads of training.
+            change_maps: `(B, N, C)` what happened to every image token, for the heads of training.
             image_features: `(B, T=2, N, D_text)` from `get_image_features`, in the place of `pixel_values`.
             logits_to_keep: Number of last positions to score, or their indices; 0 means all.
             branches: `(B, S)` of rows that hold several answers to one question: 0 for the question, 1, 2, ... for
@@ -247,6 +249,8 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             text: Any = self.config.text_config
             attention_mask = branch_mask(branches, implementation=text._attn_implementation, dtype=self.dtype)  # noqa: SLF001  # it has no other name
             position_ids = branch_positions(branches)
+        if input_ids is None and inputs_embeds is None and pixel_values is not None:
+            return self._score_images(pixel_values, change_labels=change_labels, change_maps=change_maps)
         outputs = self.model(
             input_ids=input_ids,
             pixel_values=pixel_values,
@@ -287,6 +291,20 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            change_logits=images.change_logits,
+            change_token_logits=images.change_token_logits,
+            gates=images.gates,
+        )
+
+    def _score_images(
+        self, pixel_values: Tensor, *, change_labels: Tensor | None, change_maps: Tensor | None
+    ) -> CCExpertOutput:
+        images = self.model.get_image_features(pixel_values)
+        losses = [] if change_labels is None else [_change_loss(images.change_logits, change_labels, None)]
+        if change_maps is not None and self.change_tutor is not None:
+            losses.append(self.change_tutor(images, change_maps))
+        return CCExpertOutput(
+            loss=torch.stack(losses).sum() if losses else None,
             change_logits=images.change_logits,
             change_token_logits=images.change_token_logits,
             gates=images.gates,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from geocc.data.mixture import Entry, Mixture, shipped_mixtures
 from geocc.data.records import read_records
 from geocc.errors import InputError
-from geocc.training.images import IMAGE_KEYS, check_header, read_mask, read_pair
+from geocc.training.images import IMAGE_KEYS, check_header, read_change, read_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,13 +70,14 @@ def mixture_records(mixture: Mixture, *, seed: int) -> Iterator[Record]:
             yield part.index[row]
 
 
-def check_records(records: Iterable[Record], *, images: str, masks: bool = False) -> DataReport:
+def check_records(records: Iterable[Record], *, images: str, masks: bool = False, labels: bool = False) -> DataReport:
     """Look through records and their images.
 
     Args:
         records: The records.
         images: `decode` to read every image whole, `header` for its beginning, `none` to look at none.
         masks: Whether their change masks are wanted, and looked at with the images.
+        labels: Whether their label images are wanted too.
 
     Raises:
         ReadError: An image is missing, damaged or deeper than eight bits; the text names record, key and file.
@@ -84,7 +85,7 @@ def check_records(records: Iterable[Record], *, images: str, masks: bool = False
     """
     digest, count, changed, masked = hashlib.sha256(), 0, 0, 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        for line, record in _in_order(pool, records, images=images, masks=masks):
+        for line, record in _in_order(pool, records, images=images, masks=masks, labels=labels):
             digest.update(line)
             count, changed = count + 1, changed + record.change_flag
             masked += record.change_flag and record.mask_path is not None
@@ -122,19 +123,19 @@ def evaluation_records(settings: Evaluation) -> list[Record]:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, records: Iterable[Record], *, images: str, masks: bool
+    pool: ThreadPoolExecutor, records: Iterable[Record], *, images: str, masks: bool, labels: bool
 ) -> Iterator[tuple[bytes, Record]]:
     """Look at records in a few threads, a window at a time, so that a long mixture is never held whole."""
     window: list[Any] = []
     for record in records:
-        window.append(pool.submit(_look, record, images, masks))
+        window.append(pool.submit(_look, record, images, masks, labels))
         if len(window) >= 8 * _THREADS:
             yield window.pop(0).result()
     for one in window:
         yield one.result()
 
 
-def _look(record: Record, images: str, masks: bool) -> tuple[bytes, Record]:
+def _look(record: Record, images: str, masks: bool, labels: bool) -> tuple[bytes, Record]:
     if not record.change_caption:
         raise InputError(f"record {record.uid!r}: 'change_caption' is empty; write a caption, or leave the record out.")
     if images == "decode":
@@ -142,7 +143,7 @@ def _look(record: Record, images: str, masks: bool) -> tuple[bytes, Record]:
     elif images == "header":
         check_header(record)
     if masks and images != "none":
-        read_mask(record)
+        read_change(record, labels=labels)
     sizes = [_size(getattr(record, key)) for key in IMAGE_KEYS]
     line = [record.uid, str(record.change_flag), *record.change_caption, *sizes]
     return "\x1f".join(line).encode() + b"\n", record

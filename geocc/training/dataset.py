@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch.utils.data import Dataset, Sampler
 
 from geocc.training.augmentation import Augmentation, augment_captions
-from geocc.training.images import read_mask, read_pair
+from geocc.training.change_maps import ChangeImages
+from geocc.training.images import read_change, read_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,14 +41,14 @@ class PairSample(NamedTuple):
         images: Two RGB images, the earlier date first.
         caption: What to learn to say.
         changed: Whether anything changed.
-        mask: Its change mask, where one was asked for and the record has one.
+        truth: What its change mask and label images tell, as far as they were asked for and are there.
     """
 
     uid: str
     images: tuple[Image.Image, Image.Image]
     caption: str
     changed: bool
-    mask: Image.Image | None = None
+    truth: ChangeImages = ChangeImages()
 
 
 class PackedSample(NamedTuple):
@@ -58,14 +59,14 @@ class PackedSample(NamedTuple):
         images: Two RGB images, the earlier date first.
         captions: What to learn to say; one or more.
         changed: Whether anything changed.
-        mask: Its change mask, where one was asked for and the record has one.
+        truth: What its change mask and label images tell, as far as they were asked for and are there.
     """
 
     uid: str
     images: tuple[Image.Image, Image.Image]
     captions: tuple[str, ...]
     changed: bool
-    mask: Image.Image | None = None
+    truth: ChangeImages = ChangeImages()
 
 
 class PairDataset(Dataset["PairSample | PackedSample"]):
@@ -79,6 +80,7 @@ class PairDataset(Dataset["PairSample | PackedSample"]):
         seed: Seed of the augmentation.
         packed: Whether each sample holds all captions of its record; `samples` are then one for each record.
         masks: Whether the records' change masks are read too.
+        labels: Whether their label images are read besides.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class PairDataset(Dataset["PairSample | PackedSample"]):
         seed: int = 0,
         packed: bool = False,
         masks: bool = False,
+        labels: bool = False,
     ) -> None:
         self._masks = masks
+        self._labels = labels
         self._samples = samples
         self._augmentation = augmentation or Augmentation()
         self._seed = seed
@@ -119,18 +123,17 @@ class PairDataset(Dataset["PairSample | PackedSample"]):
             record, caption = self._samples[at]
             captions = (caption,)
         images, changed = read_pair(record), bool(record.change_flag)
-        mask = read_mask(record) if self._masks else None
+        truth = read_change(record, labels=self._labels) if self._masks else ChangeImages()
         if not self._augmentation.off:
             # Of the place alone: neither workers nor an interruption change what is drawn.
             rng = random.Random(f"augment {self._seed} {epoch} {at}")
-            pictures: tuple[Image.Image, ...] = images if mask is None else (*images, mask)
             pictures, captions = augment_captions(
-                pictures, captions, changed=changed, settings=self._augmentation, rng=rng
+                (*images, *truth.images), captions, changed=changed, settings=self._augmentation, rng=rng
             )
-            images, mask = (pictures[0], pictures[1]), None if mask is None else pictures[2]
+            images, truth = (pictures[0], pictures[1]), truth.with_images(pictures[2:])
         if self._packed:
-            return PackedSample(record.uid, images, captions, changed, mask)
-        return PairSample(record.uid, images, captions[0], changed, mask)
+            return PackedSample(record.uid, images, captions, changed, truth)
+        return PairSample(record.uid, images, captions[0], changed, truth)
 
 
 class EpochSampler(Sampler[Place]):

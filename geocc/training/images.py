@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from geocc.errors import ReadError
+from geocc.training.change_maps import ChangeImages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from geocc.data.records import Record
 
-__all__ = ["IMAGE_KEYS", "check_header", "read_mask", "read_pair"]
+__all__ = ["IMAGE_KEYS", "check_header", "read_change", "read_pair"]
 
 #: Keys of a record that name its images, the earlier date first.
 IMAGE_KEYS = ("img1_path", "img2_path")
@@ -32,19 +33,38 @@ def read_pair(record: Record) -> tuple[Image.Image, Image.Image]:
     return earlier, later
 
 
-def read_mask(record: Record) -> Image.Image | None:
-    """Read a record's change mask; None where it has none.
+def read_change(record: Record, *, labels: bool = False) -> ChangeImages:
+    """Read what a record's images tell of its change.
+
+    Args:
+        record: The record.
+        labels: Whether its label images are read besides its mask.
 
     Raises:
-        ReadError: The mask is missing or damaged; the text names record and file.
+        ReadError: An image is missing or damaged, or a label image is no image of classes; the text names record and
+            file.
     """
-    if record.mask_path is None:
-        return None
+    mask = None if record.mask_path is None else _read_map(record, "mask_path").convert("L")
+    if not labels or record.label1_path is None or record.label2_path is None:
+        return ChangeImages(mask)
+    before, after = (_read_map(record, key) for key in ("label1_path", "label2_path"))
+    for image, key in ((before, "label1_path"), (after, "label2_path")):
+        if image.mode not in {"L", "P"}:
+            raise ReadError(
+                f"record {record.uid!r}, key {key!r}: {getattr(record, key)} is of mode {image.mode!r}; expected one channel "
+                "of eight bits that holds the number of each pixel's class."
+            )
+    classes = record.label_classes
+    return ChangeImages(mask, (before, after), None if classes is None else tuple(classes))
+
+
+def _read_map(record: Record, key: str) -> Image.Image:
     try:
-        with Image.open(record.mask_path) as image:
-            return image.convert("L")
+        with Image.open(getattr(record, key)) as image:
+            image.load()
+            return image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(record, "mask_path", error) from error
+        raise _unreadable(record, key, error) from error
 
 
 def check_header(record: Record) -> None:

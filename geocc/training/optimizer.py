@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from geocc.training.muon import muon_names
 from geocc.training.parts import part_of
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ def parameter_groups(model: nn.Module, recipe: Stage) -> list[dict[str, Any]]:
         recipe: The stage, with its learning rates and their rule.
 
     Returns:
-        Groups with `params`, `names`, `lr` and `weight_decay`: for each learning rate, highest first, those that decay
-        and those that do not. Empty groups are left out. Under the rule `reference_flat_lr`, one group for all, as
+        Groups with `params`, `names`, `lr`, `weight_decay` and `muon`: for each learning rate, highest first, those that
+        decay and those that do not, and of either those that Muon steps first. Empty groups are left out. Under the rule `reference_flat_lr`, one group for all, as
         DeepSpeed makes it from the reference's own configuration.
     """
+    matrices = muon_names(model) if recipe.optimizer == "muon" else set()
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if recipe.learning_rate_rule == "reference_flat_lr":
-        return [_group(trained, trained, rate=recipe.learning_rate, decay=recipe.weight_decay)]
+        return _groups(trained, trained, matrices, rate=recipe.learning_rate, decay=recipe.weight_decay)
     decaying = decaying_names(model)
     rates = {name: recipe.rate_of(part_of(name)) for name in trained}
     groups = []
@@ -55,10 +57,26 @@ def parameter_groups(model: nn.Module, recipe: Stage) -> list[dict[str, Any]]:
             (recipe.weight_decay, [name for name in names if name in decaying]),
             (0.0, [name for name in names if name not in decaying]),
         ):
-            if chosen:
-                groups.append(_group(trained, chosen, rate=rate, decay=decay))
+            groups += _groups(trained, chosen, matrices, rate=rate, decay=decay)
     return groups
 
 
-def _group(parameters: dict[str, nn.Parameter], names: Collection[str], *, rate: float, decay: float) -> dict[str, Any]:
-    return {"params": [parameters[name] for name in names], "names": list(names), "lr": rate, "weight_decay": decay}
+def _groups(
+    parameters: dict[str, nn.Parameter], names: Collection[str], matrices: set[str], *, rate: float, decay: float
+) -> list[dict[str, Any]]:
+    """Return the group that Muon steps and the one that AdamW steps, if there is anything in them."""
+    parts = (
+        (True, [name for name in names if name in matrices]),
+        (False, [name for name in names if name not in matrices]),
+    )
+    return [
+        {
+            "params": [parameters[name] for name in chosen],
+            "names": chosen,
+            "lr": rate,
+            "weight_decay": decay,
+            "muon": muon,
+        }
+        for muon, chosen in parts
+        if chosen
+    ]

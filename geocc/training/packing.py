@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from geocc.errors import InputError
 from geocc.training.collator import RECORD_IDS
-from geocc.training.tutor import stack_maps
+from geocc.training.change_maps import stack_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ class PackedCollator:
         max_length: Longest sample in tokens, image slots included, counted for each caption by itself.
         change_labels: Whether the batch also says which pairs changed, for a model with a change head.
         map_grid: Tokens per side of the change maps that the batch also holds, a pair once; None for none.
+        map_classes: Number of classes in those maps.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class PackedCollator:
         max_length: int = 32768,
         change_labels: bool = False,
         map_grid: int | None = None,
+        map_classes: int = 0,
     ) -> None:
         self._processor = processor
         self._padding_side = padding_side
         self._max_length = max_length
         self._change_labels = change_labels
         self._map_grid = map_grid
+        self._map_classes = map_classes
         self._question = len(processor.prompt_ids())
 
     def __call__(self, samples: Sequence[PackedSample]) -> dict[str, Any]:
@@ -64,7 +67,7 @@ class PackedCollator:
         Returns:
             `input_ids` and `branches` `(B, S)`, `labels` `(B, 1 + T)` and `predictors` `(B, T)` as
             `CCExpertForConditionalGeneration.forward` takes them, `pixel_values` `(B, T=2, C, H, W)`, the `record_ids`,
-            and, where asked for, `change_labels` `(B,)` and `change_maps` `(B, N)`.
+            and, where asked for, `change_labels` `(B,)` and `change_maps` `(B, N, 1 + 2 * classes)`.
 
         Raises:
             InputError: A sample is too long.
@@ -91,8 +94,8 @@ class PackedCollator:
         if self._change_labels:
             batch["change_labels"] = torch.tensor([float(sample.changed) for sample in samples])
         if self._map_grid is not None:
-            masks = [(sample.mask, sample.changed) for sample in samples]
-            batch["change_maps"] = stack_maps(masks, grid=self._map_grid)
+            truths = [(sample.truth, sample.changed) for sample in samples]
+            batch["change_maps"] = stack_maps(truths, grid=self._map_grid, classes=self._map_classes)
         batch[RECORD_IDS] = [sample.uid for sample in samples]
         return batch
 

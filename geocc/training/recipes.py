@@ -19,7 +19,7 @@ __all__ = ["Stage", "Stage1", "Stage2", "Stage3"]
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0)]
-Captions = Literal["flatten_list", "random_choice", "packed"]
+Captions = Literal["flatten_list", "random_choice", "packed", "none"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 _STEM: tuple[Part, ...] = ("difference_module", "projector")
@@ -36,12 +36,15 @@ class Stage(Settings):
         captions: `flatten_list` makes one sample of every caption, `random_choice` takes one caption of every pair,
             drawn anew each epoch. [script] `packed` makes one sample of every pair with all of its captions behind one
             run of images and question: the gradients of `flatten_list`, at the price of little more than one caption.
-            Ours. `batch_size` and `micro_batch_size` count such pairs.
+            Ours. `batch_size` and `micro_batch_size` count such pairs. `none` teaches no word: change head and change
+            maps alone train the eye, and the language model is not run. Ours.
         epochs: Passes over the data. [script]
         max_steps: Optimizer steps after which to stop, whatever `epochs` says; None for no limit. Ours, for trials.
         batch_size: Pairs per optimizer step, over all devices and accumulated batches together. [script]
         micro_batch_size: Pairs that one device holds at once. [script: --per_device_train_batch_size]
-        learning_rate: Highest learning rate of AdamW. [script]
+        optimizer: `adamw` [script], or `muon`: Muon for the matrices inside the model, AdamW for all else
+            (`geocc.training.muon`). Ours, for models that start from nothing.
+        learning_rate: Highest learning rate. [script]
         part_learning_rates: Highest learning rates of single parts, where they are others. The vision tower's 2e-6 is
             what the paper and the script state.
         learning_rate_rule: `paper` follows `part_learning_rates`. `reference_flat_lr` does what the published run most
@@ -62,6 +65,8 @@ class Stage(Settings):
         compile: Whether the model goes through `torch.compile`. [script]
         change_map_weight: Weight of lessons from the records' change masks (`geocc.training.tutor`); 0 for none. Ours:
             a small model that starts from little learns from captions alone where to look late or never.
+        change_classes: Highest number of a class in the records' label images, which `change_map_weight` then teaches as
+            well: what came and what went, token by token. 0 for no labels. Ours.
         max_length: Longest sample in tokens, image slots included; a longer one is an error, never cut. [script: 32768]
         padding_side: Side on which short samples are filled. [script: right; it matters for the loss, NOTES.md 19]
         checkpoint_every: Optimizer steps between two checkpoints, each with an evaluation if one is asked for; or
@@ -76,6 +81,7 @@ class Stage(Settings):
     max_steps: Positive | None = None
     batch_size: Positive
     micro_batch_size: Positive
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Rate = 1e-5
     part_learning_rates: dict[Part, Rate] = Field(default_factory=dict)
     learning_rate_rule: Literal["paper", "reference_flat_lr"] = "paper"
@@ -91,6 +97,7 @@ class Stage(Settings):
     gradient_checkpointing: bool = True
     compile: bool = True
     change_map_weight: Rate = 0.0
+    change_classes: Annotated[int, Field(ge=0, le=255)] = 0
     max_length: Positive = 32768
     padding_side: Literal["left", "right"] = "right"
     checkpoint_every: Positive | Literal["epoch"]
@@ -105,6 +112,13 @@ class Stage(Settings):
                 f"the learning rate of {', '.join(still)} is 0, though train lists it; "
                 "give it a rate (learning_rate, part_learning_rates), or take it out of train"
             )
+        if self.captions == "none" and (not self.change_map_weight or "language_model" in self.train):
+            raise InputError(
+                "captions is 'none', so that change maps are all there is to learn, and the language model learns nothing: "
+                "set change_map_weight, and take language_model out of train"
+            )
+        if self.change_classes and not self.change_map_weight:
+            raise InputError("change_classes is of no use without change_map_weight: set both, or neither")
         return self
 
     @property
@@ -115,7 +129,7 @@ class Stage(Settings):
     @property
     def caption_mode(self) -> Literal["flatten_list", "random_choice"]:
         """How `Mixture.samples` counts the samples: packed, one for each pair."""
-        return "random_choice" if self.captions == "packed" else self.captions
+        return "flatten_list" if self.captions == "flatten_list" else "random_choice"
 
     def rate_of(self, part: Part) -> float:
         """Return the highest learning rate of a part, by the rule in force."""

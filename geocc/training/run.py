@@ -131,6 +131,7 @@ def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDatase
         mixture_records(mixture, seed=recipe.seed),
         images=config.data.check_images if look else "none",
         masks=bool(recipe.change_map_weight),
+        labels=bool(recipe.change_classes),
     )
     provenance = Provenance(
         stage=recipe.stage,
@@ -150,6 +151,7 @@ def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDatase
         seed=recipe.seed,
         packed=recipe.packed,
         masks=bool(recipe.change_map_weight),
+        labels=bool(recipe.change_classes),
     )
 
 
@@ -158,7 +160,13 @@ def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
     if config.lora is None:
         set_trainable(start.model, config.recipe.train)
         if config.recipe.change_map_weight:
-            attach_tutor(start.model, weight=config.recipe.change_map_weight, seed=config.recipe.seed, start=start.path)
+            attach_tutor(
+                start.model,
+                weight=config.recipe.change_map_weight,
+                classes=config.recipe.change_classes,
+                seed=config.recipe.seed,
+                start=start.path,
+            )
         return start.model
     model = start.model
     if config.lora.quantize == "4bit":

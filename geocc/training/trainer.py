@@ -12,8 +12,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from geocc.errors import TrainingError
 from geocc.model.checkpoints.loading import quiet_bars
 from geocc.training.arguments import training_arguments
-from geocc.training.collator import RECORD_IDS, PairCollator
+from geocc.training.collator import RECORD_IDS, ImageCollator, PairCollator
 from geocc.training.dataset import EpochSampler
+from geocc.training.muon import MuonAdamW
 from geocc.training.optimizer import parameter_groups
 from geocc.training.packing import PackedCollator
 from geocc.training.parts import TUTOR_PREFIX
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CCExpertTrainer"]
 
+_COLLATORS: dict[str, Any] = {"packed": PackedCollator, "none": ImageCollator}
 _PICKLED_ARGUMENTS = "training_args.bin"
 
 
@@ -71,15 +73,16 @@ class CCExpertTrainer(Trainer):
         recipe = config.recipe
         super().__init__(
             model=model,
-            # The change head scores each token as well, which no loss reads.
-            args=training_arguments(config, unused_parameters=settings.change_head),
+            # The change head scores each token as well, which no loss reads but that of the change masks.
+            args=training_arguments(config, unused_parameters=settings.change_head and not recipe.change_map_weight),
             data_collator=data_collator
-            or (PackedCollator if recipe.packed else PairCollator)(
+            or _COLLATORS.get(recipe.captions, PairCollator)(
                 processor,
                 padding_side=recipe.padding_side,
                 max_length=recipe.max_length,
                 change_labels=settings.change_head,
                 map_grid=settings.grid_size if recipe.change_map_weight else None,
+                map_classes=recipe.change_classes,
             ),
             train_dataset=train_dataset,
             eval_dataset=evaluation,
@@ -91,12 +94,16 @@ class CCExpertTrainer(Trainer):
             self.model_accepts_loss_kwargs = False
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
-        """Make AdamW with a group for each learning rate."""
+        """Make the optimizer, with a group for each learning rate."""
         if self.optimizer is None:
             target: Any = self.model if model is None else model
             groups = parameter_groups(target, self._config.recipe)
             kind, settings = self.get_optimizer_cls_and_kwargs(self.args, target)
-            self.optimizer = kind([{k: v for k, v in group.items() if k != "names"} for group in groups], **settings)
+            if self._config.recipe.optimizer == "muon":
+                self.optimizer = MuonAdamW(groups, betas=settings["betas"], eps=settings["eps"])
+            else:
+                plain = [{k: v for k, v in group.items() if k not in {"names", "muon"}} for group in groups]
+                self.optimizer = kind(plain, **settings)
         made: Optimizer = self.optimizer
         return made
 

@@ -10,88 +10,108 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from geocc.model.outputs import CCExpertImageFeatures
 
 __all__ = [
     "TUTOR_FILE",
     "ChangeTutor",
     "attach_tutor",
-    "change_map",
     "load_tutor",
     "save_tutor",
-    "stack_maps",
 ]
 
 #: Where a checkpoint keeps the heads: beside the model, which does not need them.
 TUTOR_FILE = "change_tutor.safetensors"
 
-# So much of a token must have changed for the token to count as changed in full: a small house is seen, a fringe is not.
-_FULL_SHARE = 0.08
 # Changed tokens are few, and to miss one is worse than to see one too many.
 _CHANGED_WEIGHT = 4.0
+# Of each class, for there are many, and most of them are nowhere in a pair.
+_CLASS_SHARE = 0.25
+_PLACE_SHARE = 0.25
 
 
 class ChangeTutor(nn.Module):
-    """Says of every image token whether its ground changed: once from the change map, once from what the words see.
+    """Says of every image token what happened to its ground: once from the change map, once from what the words see.
+
+    Of what the words see it also says at which row and column of the image each token lies.
 
     Args:
         vision_width: Channels of the change map.
         text_width: Channels of one date's image features.
+        grid: Tokens per side.
         weight: Weight of the loss.
+        classes: Number of classes that may come or go; 0 to learn only whether something changed.
     """
 
-    def __init__(self, vision_width: int, text_width: int, *, weight: float) -> None:
+    def __init__(self, vision_width: int, text_width: int, *, grid: int, weight: float, classes: int = 0) -> None:
         super().__init__()
         self.weight = weight
         self.norm = nn.LayerNorm(vision_width)
-        self.seen = nn.Linear(vision_width, 1)
-        self.told = nn.Linear(2 * text_width, 1)
+        self.seen = nn.Linear(vision_width, 1 + 2 * classes)
+        self.told = nn.Linear(2 * text_width, 1 + 2 * classes)
+        self.place = nn.Linear(text_width, 2 * grid)
+        at = torch.arange(grid * grid)
+        self.register_buffer("places", torch.stack([at // grid, at % grid], dim=-1), persistent=False)
 
     def forward(self, images: CCExpertImageFeatures, maps: Tensor) -> Tensor:
         """Return the weighted loss of a batch, the mean over the tokens whose truth is known.
 
         Args:
             images: The encoded pairs.
-            maps: `(B, N)` from `change_map`, NaN where nothing is known.
+            maps: `(B, N, 1 + 2 * classes)` from `change_map`, NaN where nothing is known.
         """
         change: Any = images.change_features
         features: Any = images.image_features
-        known = maps.isfinite()
-        truth, weights = maps.nan_to_num(), known.float() / known.sum().clamp(min=1)
-        seen = self.seen(self.norm(change)).squeeze(-1)
-        told = self.told(features.transpose(1, 2).flatten(2)).squeeze(-1)
-        both = [
-            F.binary_cross_entropy_with_logits(
-                logits.float(), truth, weight=weights, pos_weight=truth.new_tensor(_CHANGED_WEIGHT), reduction="sum"
-            )
-            for logits in (seen, told)
-        ]
-        return self.weight * torch.stack(both).sum()
+        seen = self.seen(self.norm(change)).float()
+        told = self.told(features.transpose(1, 2).flatten(2)).float()
+        parts = [_loss(logits[..., :1], maps[..., :1]) for logits in (seen, told)]
+        if images.change_token_logits is not None:
+            parts.append(_loss(images.change_token_logits.float().unsqueeze(-1), maps[..., :1]))
+        if maps.shape[-1] > 1:
+            parts += [_CLASS_SHARE * _loss(logits[..., 1:], maps[..., 1:]) for logits in (seen, told)]
+        places: Any = self.places
+        rows_and_columns = self.place(features).float().unflatten(-1, (2, -1)).flatten(0, -2)
+        parts.append(
+            _PLACE_SHARE * F.cross_entropy(rows_and_columns, places.expand(*features.shape[:2], -1, -1).flatten())
+        )
+        return self.weight * torch.stack(parts).sum()
 
 
-def attach_tutor(model: Any, *, weight: float, seed: int, start: Path) -> None:
+def _loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the sum over classes of the mean over tokens of a cross-entropy, where the truth is known."""
+    known = truth.isfinite()
+    weights = known.float() / known.sum(dim=(0, 1)).clamp(min=1)
+    return F.binary_cross_entropy_with_logits(
+        logits, truth.nan_to_num(), weight=weights, pos_weight=truth.new_tensor(_CHANGED_WEIGHT), reduction="sum"
+    )
+
+
+def attach_tutor(model: Any, *, weight: float, seed: int, start: Path, classes: int = 0) -> None:
     """Put the heads onto a model: those of its start, or fresh ones.
 
     Args:
         model: A `CCExpertForConditionalGeneration`; changed in place.
         weight: Weight of their loss.
+        classes: Number of classes of the records' label images.
         seed: Seed of fresh weights.
         start: Folder that the model was loaded from.
     """
     config = model.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tutor = ChangeTutor(config.vision_config.hidden_size, config.text_config.hidden_size, weight=weight)
+        tutor = ChangeTutor(
+            config.vision_config.hidden_size,
+            config.text_config.hidden_size,
+            grid=config.grid_size,
+            weight=weight,
+            classes=classes,
+        )
     model.change_tutor = tutor.to(model.device)
     load_tutor(model, start)
 
@@ -111,32 +131,3 @@ def load_tutor(model: Any, folder: str | Path) -> None:
     found, own = load_file(path), model.change_tutor.state_dict()
     if {name: value.shape for name, value in found.items()} == {name: value.shape for name, value in own.items()}:
         model.change_tutor.load_state_dict(found)
-
-
-def change_map(mask: Image.Image | None, *, changed: bool, grid: int) -> Tensor:
-    """Return which of a pair's image tokens changed.
-
-    Args:
-        mask: The pair's change mask of any size, 0 where nothing changed.
-        changed: Whether the pair changed at all; of one that did not, every token is known.
-        grid: Tokens per side.
-
-    Returns:
-        `(grid * grid,)` float32, row by row: 0 where nothing changed, 1 where a twelfth of the token or more did, in
-        between for less; all NaN for a changed pair without a mask.
-    """
-    if mask is None:
-        return torch.full((grid * grid,), torch.nan if changed else 0.0)
-    binary = Image.fromarray(np.asarray(mask.convert("L") if mask.mode not in {"1", "L"} else mask) > 0).convert("F")
-    shares = np.asarray(binary.resize((grid, grid), Image.Resampling.BOX)) / 255
-    return torch.from_numpy(np.minimum(shares / _FULL_SHARE, 1).astype(np.float32).ravel())
-
-
-def stack_maps(masks: Sequence[tuple[Image.Image | None, bool]], *, grid: int) -> Tensor:
-    """Return the maps of a batch, `(B, grid * grid)`; see `change_map`.
-
-    Args:
-        masks: For each pair its mask, and whether it changed.
-        grid: Tokens per side.
-    """
-    return torch.stack([change_map(mask, changed=changed, grid=grid) for mask, changed in masks])

@@ -11,8 +11,9 @@ from support import training
 from geocc.errors import InputError, ReadError
 from geocc.model import CCExpertForConditionalGeneration
 from geocc.training import Augmentation, Data, PairDataset, train
+from geocc.training.change_maps import ChangeImages, change_map
 from geocc.training.data import open_mixture
-from geocc.training.tutor import TUTOR_FILE, attach_tutor, change_map
+from geocc.training.tutor import TUTOR_FILE, attach_tutor
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_a_map_is_the_share_of_each_token_up_to_a_twelfth(scale, kind):
     mask[0, 0] = True  # a sixteenth of the first token
     mask[4:8, 12:16] = True
     image = Image.fromarray(np.kron(mask, np.ones((scale, scale), bool))).convert(kind)
-    found = change_map(image, changed=True, grid=4).reshape(4, 4)
+    found = change_map(ChangeImages(image), changed=True, grid=4).reshape(4, 4)
     expected = torch.zeros(4, 4)
     expected[0, 0] = (1 / 16) / 0.08
     expected[1, 3] = 1
@@ -49,8 +50,22 @@ def test_a_map_is_the_share_of_each_token_up_to_a_twelfth(scale, kind):
 
 
 def test_without_a_mask_only_an_unchanged_pair_is_known():
-    assert change_map(None, changed=True, grid=2).isnan().all()
-    assert not change_map(None, changed=False, grid=2).any()
+    assert change_map(ChangeImages(), changed=True, grid=2).isnan().all()
+    assert not change_map(ChangeImages(), changed=False, grid=2).any()
+
+
+def test_labels_tell_what_came_and_what_went():
+    before, after = np.zeros((2, 8, 8), np.uint8)
+    before[:4, :4], after[:4, :4] = 1, 3
+    before[4:, 4:], after[4:, 4:] = 2, 1
+    labels = Image.fromarray(before), Image.fromarray(after)
+    found = change_map(ChangeImages(labels=labels, classes=(1, 3)), changed=True, grid=2, classes=3)
+    assert found.shape == (4, 7)
+    nan = torch.nan
+    # changed, then new 1 2 3, then gone 1 2 3; of class 2 nothing is known, and without a mask nothing of the whole
+    expected = torch.tensor([[nan, 0, nan, 1, 1, nan, 0], [nan, 0, nan, 0, 0, nan, 0], [nan, 1, nan, 0, 0, nan, 0]])
+    assert torch.allclose(found[[0, 1, 3]], expected, equal_nan=True)
+    assert not change_map(ChangeImages(labels=labels), changed=False, grid=2, classes=3).any()
 
 
 def test_the_loss_is_the_captions_and_the_known_tokens(base):
@@ -59,7 +74,7 @@ def test_the_loss_is_the_captions_and_the_known_tokens(base):
     pixels = torch.randn(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     words = torch.tensor([model.config.image_token_id] * 2 * grid**2 + [1, 2]).expand(2, -1)
     batch = {"input_ids": words, "pixel_values": pixels, "labels": words.where(words < 3, -100)}
-    maps = torch.stack([torch.linspace(0, 1, grid**2), torch.full((grid**2,), torch.nan)])
+    maps = torch.stack([torch.linspace(0, 1, grid**2), torch.full((grid**2,), torch.nan)])[..., None]
     bare = model(**batch).loss
     attach_tutor(model, weight=3.0, seed=0, start=base)
     images, tutor = model.get_image_features(pixels), model.change_tutor
@@ -68,7 +83,12 @@ def test_the_loss_is_the_captions_and_the_known_tokens(base):
     expected = 0.0
     for logits in (change, told):
         p = torch.sigmoid(logits)
-        expected += -(4 * maps[0] * p.log() + (1 - maps[0]) * (1 - p).log()).mean()
+        truth = maps[0, :, 0]
+        expected += -(4 * truth * p.log() + (1 - truth) * (1 - p).log()).mean()
+    places = tutor.place(images.image_features).unflatten(-1, (2, grid)).log_softmax(dim=-1)
+    for token in range(grid**2):
+        row, column = divmod(token, grid)
+        expected -= (places[:, :, token, 0, row] + places[:, :, token, 1, column]).mean() / 2 / 4 / grid**2
     assert torch.allclose(model(**batch, change_maps=maps).loss, bare + 3 * expected, atol=1e-5)
 
 
@@ -119,7 +139,75 @@ def test_a_flip_turns_the_mask_with_the_pair(masked, captions):
         packed=captions == "packed",
         masks=True,
     )[0]
-    assert np.array_equal(np.asarray(turned.mask), mask[::-1, ::-1])
+    assert np.array_equal(np.asarray(turned.truth.mask), mask[::-1, ::-1])
+
+
+def labelled(path):
+    """Give changed records label images: class 2 became class 1 where the mask is."""
+    records = json.loads(path.read_text())
+    for record in records:
+        if record["change_flag"]:
+            mask = np.asarray(Image.open(path.parent / record["mask_path"])) > 0
+            for key, value in (("label1", 2), ("label2", 1)):
+                Image.fromarray(np.where(mask, value, 0).astype(np.uint8)).save(
+                    path.parent / f"{record['uid']}-{key}.png"
+                )
+                record[f"{key}_path"] = f"{record['uid']}-{key}.png"
+    path.write_text(json.dumps(records))
+    return path
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_eye_alone_learns_from_labels_without_a_word(base, masked, tmp_path, optimizer):
+    recipe = {
+        "captions": "none",
+        "train": ["vision_tower", "difference_module", "projector"],
+        "change_classes": 2,
+        "optimizer": optimizer,
+        "max_steps": 6,
+        "learning_rate": 1e-2,
+    }
+    config = taught(base, labelled(masked), tmp_path / "eye", recipe=recipe)
+    result = train(config)
+    losses = training.losses(result)
+    assert losses[-1] < losses[0]
+    before, after = (
+        CCExpertForConditionalGeneration.from_pretrained(path).state_dict() for path in (base, result.folder)
+    )
+    moved = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert {"vision_tower", "difference", "projector"} <= moved
+    assert not {"language_model", "weight"} & moved
+
+
+def test_a_run_by_muon_goes_on_where_it_was_killed(base, masked, tmp_path):
+    recipe = {"optimizer": "muon"}
+    whole = train(taught(base, masked, tmp_path / "whole", recipe=recipe))
+    cut = taught(base, masked, tmp_path / "cut", recipe=recipe)
+    with pytest.raises(KeyboardInterrupt):
+        training.train_until(cut, step=3)
+    again = train(cut, resume=True)
+    one, two = (CCExpertForConditionalGeneration.from_pretrained(run.folder).state_dict() for run in (whole, again))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+
+
+def test_a_label_image_in_colours_is_refused(base, masked, tmp_path):
+    path = labelled(masked)
+    next(path.parent.glob("*-label1.png")).write_bytes(b"")
+    recipe = {"change_classes": 2}
+    with pytest.raises(ReadError, match="label1_path"):
+        train(taught(base, path, tmp_path / "broken", recipe=recipe))
+    coloured = next(path.parent.glob("*-label1.png"))
+    Image.new("RGB", (16, 16)).save(coloured)
+    with pytest.raises(ReadError, match="one channel"):
+        train(taught(base, path, tmp_path / "coloured", recipe=recipe))
+
+
+@pytest.mark.parametrize(
+    "recipe", [{"captions": "none", "change_map_weight": 0.0}, {"captions": "none", "train": ["language_model"]}]
+)
+def test_a_stage_without_words_must_teach_something(base, masked, tmp_path, recipe):
+    with pytest.raises(InputError, match="captions is 'none'"):
+        taught(base, masked, tmp_path / "nothing", recipe=recipe)
 
 
 def test_packed_pairs_learn_from_masks_too(base, masked, tmp_path):

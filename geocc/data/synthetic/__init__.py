@@ -9,7 +9,7 @@ Nothing here needs torch, and only the georeferenced views of a scene need raste
 from __future__ import annotations
 
 from geocc.data.synthetic.change import Change
-from geocc.data.synthetic.cover import COVER_CATEGORY, KINDS, Category, Cover, Direction
+from geocc.data.synthetic.cover import COVER_CATEGORY, KINDS, LABELS, Category, Cover, Direction
 from geocc.data.synthetic.domains import DOMAINS, Domain
 from geocc.data.synthetic.facts import Fact, Place, TileDescription, describe_tile
 from geocc.data.synthetic.frame import Window
@@ -22,6 +22,7 @@ __all__ = [
     "COVER_CATEGORY",
     "DOMAINS",
     "KINDS",
+    "LABELS",
     "NO_CHANGE",
     "Category",
     "Change",

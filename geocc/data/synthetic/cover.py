@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
-__all__ = ["COVER_CATEGORY", "KINDS", "Category", "Cover", "Direction", "principal"]
+__all__ = ["COVER_CATEGORY", "KINDS", "LABELS", "Category", "Cover", "Direction", "principal"]
 
 
 class Cover(IntEnum):
@@ -97,6 +97,25 @@ KINDS = tuple((category, direction) for category in _NAMED for direction in Dire
 """What may come or go. Grass is not among it: the change is named by what grew or was put there instead.
 
 The two directions of a category are neighbours, so that `index ^ 1` reverses time.
+"""
+
+LABELS = {
+    Category.WATER: 1,
+    Category.BUILDING: 4,
+    Category.ROAD: 5,
+    Category.PARKING: 6,
+    Category.TREES: 7,
+    Category.BARE: 8,
+    Category.GRASS: 9,
+    Category.CROPS: 10,
+    Category.BUILT_UP: 11,
+    Category.FLOODED: 12,
+    Category.BURNT: 13,
+}
+"""Value of a category in a label image; 0 is ground that did not change.
+
+Water has the number that it has among the classes told by spectral indices; their two others, vegetation and ground, which
+no category here is, keep 2 and 3 to themselves. So one model learns from both.
 """
 
 

@@ -1,4 +1,4 @@
-"""Maps of what changed where."""
+"""Maps of what changed where, in cells and in pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geocc.data.synthetic.cover import KINDS
+from geocc.data.synthetic.cover import KINDS, LABELS
 from geocc.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from geocc.data.synthetic.change import Change
     from geocc.data.synthetic.frame import Window
 
-__all__ = ["kind_map"]
+__all__ = ["kind_map", "label_images", "seen_within"]
 
 
 def kind_map(changes: Iterable[Change], window: Window, *, tokens: int) -> NDArray[np.float32]:
@@ -37,12 +37,33 @@ def kind_map(changes: Iterable[Change], window: Window, *, tokens: int) -> NDArr
         )
     maps = np.zeros((len(KINDS), window.height, window.width), dtype=bool)
     for change in changes:
-        top, left = change.window.top - window.top, change.window.left - window.left
-        seen = change.mask[max(-top, 0) : max(window.height - top, 0), max(-left, 0) : max(window.width - left, 0)]
-        view = maps[KINDS.index((change.category, change.direction)), max(top, 0) :, max(left, 0) :]
-        view[: seen.shape[0], : seen.shape[1]] |= seen
-    rows, cols = window.height // tokens, window.width // tokens
-    shares: NDArray[np.float32] = maps.reshape(len(KINDS), tokens, rows, tokens, cols).mean(
+        rows, cols, seen = seen_within(change, window)
+        maps[KINDS.index((change.category, change.direction)), rows, cols] |= seen
+    height, width = window.height // tokens, window.width // tokens
+    shares: NDArray[np.float32] = maps.reshape(len(KINDS), tokens, height, tokens, width).mean(
         axis=(2, 4), dtype=np.float32
     )
     return shares
+
+
+def label_images(changes: Iterable[Change], window: Window) -> NDArray[np.uint8]:
+    """Return `(T=2, height, width)` what stood on changed ground at either date, as `LABELS`; 0 where nothing changed.
+
+    Args:
+        changes: The changes of the scene; where two overlap the smaller one shows.
+        window: A part of it.
+    """
+    labels = np.zeros((2, window.height, window.width), dtype=np.uint8)
+    for change in sorted(changes, key=lambda change: -int(change.mask.sum())):
+        rows, cols, seen = seen_within(change, window)
+        labels[0, rows, cols][seen] = LABELS[change.category_from]
+        labels[1, rows, cols][seen] = LABELS[change.category_to]
+    return labels
+
+
+def seen_within(change: Change, window: Window) -> tuple[slice, slice, NDArray[np.bool_]]:
+    """Return the rows and columns of a window in which a change may lie, and its mask there."""
+    top, left = change.window.top - window.top, change.window.left - window.left
+    seen = change.mask[max(-top, 0) : max(window.height - top, 0), max(-left, 0) : max(window.width - left, 0)]
+    top, left = max(top, 0), max(left, 0)
+    return slice(top, top + seen.shape[0]), slice(left, left + seen.shape[1]), seen

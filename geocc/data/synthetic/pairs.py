@@ -9,7 +9,7 @@ import numpy as np
 
 from geocc.data.synthetic.facts import describe_tile
 from geocc.data.synthetic.frame import Window
-from geocc.data.synthetic.kinds import kind_map
+from geocc.data.synthetic.kinds import kind_map, label_images
 from geocc.data.synthetic.scene import make_scene
 from geocc.data.synthetic.wording import write_caption
 
@@ -65,6 +65,10 @@ class TilePair:
             InputError: The tile cannot be cut so.
         """
         return kind_map(self.scene.changes, self.window, tokens=tokens)
+
+    def labels(self) -> NDArray[np.uint8]:
+        """Return `(T=2, tile_px, tile_px)` what stood on changed ground at either date, as `LABELS`; 0 elsewhere."""
+        return label_images(self.scene.changes, self.window)
 
 
 def training_pairs(

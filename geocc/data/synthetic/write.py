@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from geocc.data.records import Record, write_records
+from geocc.data.synthetic.cover import LABELS
 from geocc.data.synthetic.domains import choose_domain
+from geocc.data.synthetic.kinds import seen_within
 from geocc.data.synthetic.pairs import training_pairs
 from geocc.data.synthetic.wording import write_caption
 from geocc.errors import InputError, WriteError
@@ -25,6 +27,7 @@ __all__ = ["write_pairs"]
 
 _SCENES_PER_SEED = 1_000_000
 _SEEDS = 1000
+_FOLDERS = ("A", "B", "masks", "labels1", "labels2")
 
 
 def write_pairs(
@@ -43,8 +46,8 @@ def write_pairs(
 ) -> Path:
     """Write pairs, half of them unchanged, with masks and captions.
 
-    The folder gets `A/` and `B/` with the earlier and the later pictures, `masks/`, and `records.json` in the universal
-    format, written last. Records of changed pairs also hold the outlines of the changes in pixels, with their kinds. The
+    The folder gets `A/` and `B/` with the earlier and the later pictures, `masks/`, `labels1/` and `labels2/` with what
+    stood on changed ground at either date (`LABELS`), and `records.json` in the universal format, written last. Records of changed pairs also hold the outlines of the changes in pixels, with their kinds. The
     benchmark `synthetic` is made of other seeds than any given here.
 
     Args:
@@ -92,7 +95,7 @@ def write_pairs(
         )
     )
     try:
-        for name in ("A", "B", "masks"):
+        for name in _FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
         records = _records(root, islice(tiles, pairs), captions=captions, split=split, on_pair=on_pair)
         write_records(root / "records.json", records)
@@ -112,8 +115,8 @@ def _records(
     """Write the pictures of every pair and yield its record."""
     for number, tile in tiles:
         uid = f"synthetic_{tile.scene.domain}_{tile.scene.seed}_{number}"
-        paths = [root / name / f"{uid}.png" for name in ("A", "B", "masks")]
-        for path, image in zip(paths, (tile.t1, tile.t2, tile.description.mask), strict=True):
+        paths = [root / name / f"{uid}.png" for name in _FOLDERS]
+        for path, image in zip(paths, (tile.t1, tile.t2, tile.description.mask, *tile.labels()), strict=True):
             _picture(image).save(path, compress_level=2)
         words = np.random.default_rng([tile.scene.seed, number, 9])
         plain = (write_caption(tile.description.facts, words, plain=0.2) for _ in range(captions - 1))
@@ -123,6 +126,9 @@ def _records(
             img1_path=paths[0],
             img2_path=paths[1],
             mask_path=paths[2],
+            label1_path=paths[3],
+            label2_path=paths[4],
+            label_classes=sorted(LABELS.values()),
             change_caption=[tile.caption, *plain],
             source="synthetic",
             split=split,
@@ -139,6 +145,8 @@ def _records(
 def _picture(image: np.ndarray) -> Image.Image:
     if image.dtype == bool:
         return Image.fromarray(image.astype(np.uint8) * 255)
+    if image.ndim == 2:
+        return Image.fromarray(image)
     return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
@@ -150,12 +158,10 @@ def _polygons(tile: TilePair) -> dict[str, object]:
     from geocc.data.synthetic.outline import outline
 
     features = []
-    window = tile.window
     for change in tile.scene.changes:
-        top, left = change.window.top - window.top, change.window.left - window.left
-        seen = change.mask[max(-top, 0) : max(window.height - top, 0), max(-left, 0) : max(window.width - left, 0)]
+        rows, cols, seen = seen_within(change, tile.window)
         if seen.any():
-            place = Window(top=max(top, 0), left=max(left, 0), height=seen.shape[0], width=seen.shape[1])
+            place = Window(top=rows.start, left=cols.start, height=seen.shape[0], width=seen.shape[1])
             properties = {"kind": change.kind, "from": str(change.category_from), "to": str(change.category_to)}
             features.append({"type": "Feature", "properties": properties, "geometry": mapping(outline(seen, place))})
     return {"type": "FeatureCollection", "features": features}

@@ -1,0 +1,89 @@
+"""What change masks and label images say of every image token: whether it changed, and from what to what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = ["ChangeImages", "change_map", "stack_maps"]
+
+# So much of a token must have changed for the token to count as changed in full: a small house is seen, a fringe is not.
+_FULL_SHARE = 0.08
+
+
+class ChangeImages(NamedTuple):
+    """What is known, pixel by pixel, of the change of a pair.
+
+    Attributes:
+        mask: 0 where nothing changed; None where that is not known.
+        labels: Classes of either date where it changed, 0 elsewhere; None where they are not known.
+        classes: The classes that the labels tell apart, so that of others nothing is known; None for all.
+    """
+
+    mask: Image.Image | None = None
+    labels: tuple[Image.Image, Image.Image] | None = None
+    classes: tuple[int, ...] | None = None
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """The images that there are, in order."""
+        return (*((self.mask,) if self.mask is not None else ()), *(self.labels or ()))
+
+    def with_images(self, images: Sequence[Image.Image]) -> ChangeImages:
+        """Return the same with others in the place of `images`, as they are once a pair was flipped."""
+        mask, labels = (images[0], images[1:]) if self.mask is not None else (None, images)
+        return self._replace(mask=mask, labels=(labels[0], labels[1]) if labels else None)
+
+
+def change_map(images: ChangeImages, *, changed: bool, grid: int, classes: int = 0) -> Tensor:
+    """Return what happened to a pair's image tokens.
+
+    Args:
+        images: What is known of the pair, of any size.
+        changed: Whether the pair changed at all; of one that did not, every token is known.
+        grid: Tokens per side.
+        classes: Number of classes, from 1; label images hold no higher ones.
+
+    Returns:
+        `(grid * grid, 1 + 2 * classes)` float32, token by token and row by row: whether it changed, then whether each
+        class is new there, then whether each class is gone. 0 for no, 1 where a twelfth of the token or more did, in
+        between for less, NaN where nothing is known.
+    """
+    maps = torch.full((1 + 2 * classes, grid * grid), torch.nan if changed else 0.0)
+    if images.mask is not None:
+        binary = np.asarray(images.mask.convert("L") if images.mask.mode not in {"1", "L"} else images.mask) > 0
+        maps[0] = _shares(binary, grid=grid)
+    if images.labels is not None and changed:
+        before, after = (np.asarray(label) for label in images.labels)
+        for known in images.classes or range(1, classes + 1):
+            if known <= classes:
+                maps[known] = _shares((after == known) & (before != known), grid=grid)
+                maps[classes + known] = _shares((before == known) & (after != known), grid=grid)
+    return maps.T
+
+
+def stack_maps(truths: Sequence[tuple[ChangeImages, bool]], *, grid: int, classes: int = 0) -> Tensor:
+    """Return the maps of a batch, `(B, grid * grid, 1 + 2 * classes)`; see `change_map`.
+
+    Args:
+        truths: For each pair what is known, and whether it changed.
+        grid: Tokens per side.
+        classes: Number of classes.
+    """
+    return torch.stack([change_map(one, changed=changed, grid=grid, classes=classes) for one, changed in truths])
+
+
+def _shares(where: np.ndarray, *, grid: int) -> Tensor:
+    """Return how much of every token a mask fills, `(grid * grid,)`, 1 from `_FULL_SHARE` on."""
+    if not where.any():
+        return torch.zeros(grid * grid)
+    shares = np.asarray(Image.fromarray(where).convert("F").resize((grid, grid), Image.Resampling.BOX)) / 255
+    return torch.from_numpy(np.minimum(shares / _FULL_SHARE, 1).astype(np.float32).ravel())
