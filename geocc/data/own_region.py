@@ -80,7 +80,7 @@ class Indices:
         Returns:
             `(height, width)`: 1 water, 2 vegetation, 3 neither, 0 not sure.
         """
-        ndwi, ndvi = _indices(pixels)
+        ndwi, ndvi = self.measure(pixels)
         dry = ndwi < self.water[0]
         labels = np.zeros(ndwi.shape, dtype=np.int64)
         labels[ndwi > self.water[1]] = _WATER
@@ -90,8 +90,19 @@ class Indices:
 
     def may_have_changed(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Return where the indices of two dates differ by more than `doubt`: there, nobody may say that nothing did."""
-        differ = [np.abs(one - two) > self.doubt for one, two in zip(_indices(before), _indices(after), strict=True)]
+        pairs = zip(self.measure(before), self.measure(after), strict=True)
+        differ = [np.abs(one - two) > self.doubt for one, two in pairs]
         return differ[0] | differ[1]
+
+    @staticmethod
+    def measure(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the index of water and that of vegetation, `(height, width)` each, in [-1, 1].
+
+        Args:
+            pixels: As in `classify`.
+        """
+        green, nir, red, *swir = (ndimage.uniform_filter(plane.astype(np.float64), size=3) for plane in pixels)
+        return _ratio(green, swir[0] if swir else nir), _ratio(nir, red)
 
 
 def caption_indices(
@@ -274,12 +285,6 @@ def _large_patches(where: NDArray[np.bool_], min_pixels: int) -> NDArray[np.bool
     large[0] = False
     kept: NDArray[np.bool_] = large[patches]
     return kept
-
-
-def _indices(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the index of water and that of vegetation, from green, NIR, red and perhaps SWIR."""
-    green, nir, red, *swir = (ndimage.uniform_filter(plane.astype(np.float64), size=3) for plane in pixels)
-    return _ratio(green, swir[0] if swir else nir), _ratio(nir, red)
 
 
 def _save(path: Path, image: NDArray[np.uint8]) -> Path:

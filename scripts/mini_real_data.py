@@ -1,0 +1,212 @@
+"""Real training pairs for geocc-mini, from two series of public-domain imagery: NAIP and Landsat.
+
+    .venv/bin/python scripts/mini_real_data.py /tmp/mini/real --data ../shared/data
+
+The folder gets `real.jsonl` and the tiles that it names. The captions of changed pairs are written from water and vegetation
+indices (`geocc.data.own_region`). Unchanged pairs are of two sorts: tiles of two dates between which the indices hardly
+differ, and tiles of one date beside a copy in other light, shifted, blurred, noisy or compressed. Two dates of either
+series, and the eastern third of both at every date, are held out for `benchmarks/mini_real.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mini_real_nuisance import MARGIN_PX, NUISANCES, disturb
+from mini_real_quiet import quiet_tiles
+from mini_real_series import SERIES, Series
+from PIL import Image
+
+from geocc.data import Record, write_records
+from geocc.data.masks import INDICES, ChangeMask, write_captions
+from geocc.data.own_region import caption_indices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import xarray as xr
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+TILE_SIZES = (64, 96, 128, 192)
+CHANGED_FROM = 0.02
+"""Share of a tile that changed, by its mask, from which it is an example of change."""
+SHARES = {"naip": 0.6, "landsat": 0.4}
+"""Share of either series among the pairs, as far as it has so many."""
+
+
+def main() -> None:
+    """Write the tiles and the records, and print how many there are of which kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--pairs", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    records = [
+        record
+        for series in SERIES
+        for record in _records(series, arguments.data, arguments.folder.absolute(), arguments.pairs, arguments.seed)
+    ]
+    order = np.random.default_rng([arguments.seed, 7]).permutation(len(records))
+    number = write_records(arguments.folder / "real.jsonl", [records[at] for at in order])
+    kinds = Counter(f"{record.source} {_kind(record)}" for record in records)
+    print(f"{number} pairs in {time.perf_counter() - began:.0f} s")
+    for kind, count in sorted(kinds.items()):
+        print(f"{count:6} {kind}")
+
+
+def _records(series: Series, data: Path, folder: Path, pairs: int, seed: int) -> Iterator[Record]:
+    """Yield the pairs of one series, half of them unchanged."""
+    rasters = {year: series.west(data, year) for year in series.trained}
+    captioned = [record for pair in series.pairs() for record in _two_dates(series, rasters, pair, folder, seed)]
+    rng = np.random.default_rng([seed, zlib.crc32(series.name.encode())])
+    half = round(pairs * SHARES[series.name] / 2)
+    changed, unchanged = (
+        _draw([record for record in captioned if record.change_flag == flag], half, rng) for flag in (1, 0)
+    )
+    yield from changed
+    yield from unchanged
+    for number in range(half - len(unchanged)):
+        yield _one_date(series, rasters, f"{series.name}_same_{number}", folder, rng)
+
+
+def _draw(records: list[Record], most: int, rng: Generator) -> list[Record]:
+    """Keep as many as wanted, and remove the tiles of the others."""
+    order = rng.permutation(len(records))
+    for at in order[most:]:
+        _remove(records[at])
+    return [records[at] for at in order[:most]]
+
+
+def _two_dates(
+    series: Series, rasters: dict[int, xr.DataArray], pair: tuple[int, int], folder: Path, seed: int
+) -> Iterator[Record]:
+    """Yield tiles of two dates that are clear examples of change, and of its absence."""
+    for tile_size in TILE_SIZES:
+        stride = round(tile_size * (1 - series.overlap))
+        name = f"{series.name}_{pair[0]}_{pair[1]}_{tile_size}"
+        for record in caption_indices(
+            *(rasters[year] for year in pair),
+            folder / f"{series.name}_tiles",
+            name=name,
+            indices=series.indices,
+            bands=series.bands,
+            align="t1",
+            tile_size=tile_size,
+            stride=stride,
+            style="levir",
+            seed=seed,
+            fields=_fields(series, pair),
+        ):
+            share = np.asarray(Image.open(record.mask_path)).mean() / 255  # type: ignore[arg-type]
+            if share >= CHANGED_FROM:
+                yield record
+            else:
+                _remove(record)
+        for window, images in quiet_tiles(
+            *(rasters[year] for year in pair),
+            indices=series.indices,
+            bands=series.bands,
+            tile_size=tile_size,
+            stride=stride,
+            doubt=series.doubt,
+        ):
+            uid = f"{name}_quiet_{window.row}_{window.col}"
+            yield _unchanged(uid, images, folder / f"{series.name}_tiles", _fields(series, pair))
+
+
+def _one_date(series: Series, rasters: dict[int, xr.DataArray], uid: str, folder: Path, rng: Generator) -> Record:
+    """Return a tile of one date beside a copy that was taken otherwise, either of them first."""
+    year, other = (int(one) for one in rng.choice(series.trained, 2, replace=False))
+    raster = rasters[year].values[[band - 1 for band in series.bands]]
+    size = int(rng.choice(TILE_SIZES))
+    while True:
+        row, col = (int(rng.integers(side - size - 2 * MARGIN_PX)) for side in raster.shape[1:])
+        window = raster[:, row : row + size + 2 * MARGIN_PX, col : col + size + 2 * MARGIN_PX]
+        if window.any(axis=0).mean() > 0.98:  # 0 is nodata
+            break
+    kinds = _choose_nuisances(rng)
+    tones = _tones(raster, rasters[other].values[[band - 1 for band in series.bands]])
+    images = [disturb(window, one, tones=tones, rng=rng) for one in ((), kinds)]
+    if rng.random() < 0.5:
+        images.reverse()
+    fields = _fields(series, (year, year)) | {"nuisances": list(kinds)}
+    return _unchanged(uid, images, folder / f"{series.name}_tiles", fields)
+
+
+def _unchanged(uid: str, images: Sequence[NDArray[np.uint8]], folder: Path, fields: dict[str, Any]) -> Record:
+    """Write a pair without change, and return its record."""
+    nothing = ChangeMask.from_to(*np.zeros((2, *images[0].shape[1:]), dtype=np.int64), vocabulary=INDICES)
+    layers = {"A": images[0].transpose(1, 2, 0), "B": images[1].transpose(1, 2, 0), "mask": nothing.changed}
+    paths = {name: folder / name / f"{uid}.png" for name in layers}
+    for name, path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(layers[name].astype(np.uint8))).save(path)
+    return Record.model_validate(
+        {
+            "uid": uid,
+            "change_flag": 0,
+            "img1_path": paths["A"],
+            "img2_path": paths["B"],
+            "mask_path": paths["mask"],
+            "label_classes": sorted(INDICES),
+            "change_caption": write_captions(nothing, style="levir", seed=zlib.crc32(uid.encode())),
+            "change_kinds": [],
+        }
+        | fields
+    )
+
+
+def _choose_nuisances(rng: Generator) -> tuple[str, ...]:
+    """Draw none, one or several."""
+    number = int(rng.choice([0, 1, 2, 3, 4], p=[0.08, 0.37, 0.25, 0.2, 0.1]))
+    drawn = set(rng.choice(NUISANCES, number, replace=False))
+    if {"light", "other date's tones"} <= drawn:
+        drawn.remove("light")  # either alone is as far apart as two dates are
+    return tuple(kind for kind in NUISANCES if kind in drawn)
+
+
+def _tones(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return `(3, 256)` values that give one date the histogram of another, band by band."""
+    curves = []
+    for plane, wanted in zip(image, other, strict=True):
+        shares = [np.cumsum(np.bincount(one[one > 0], minlength=256)) for one in (plane, wanted)]
+        ranks = [share / share[-1] for share in shares]
+        curves.append(np.interp(ranks[0], ranks[1], np.arange(256)).round().astype(np.uint8))
+    return np.stack(curves)
+
+
+def _fields(series: Series, years: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "source": series.name,
+        "split": "train",
+        "licence": "public domain",
+        "gsd_m": series.gsd_m,
+        "years": list(years),
+    }
+
+
+def _remove(record: Record) -> None:
+    for path in (record.img1_path, record.img2_path, record.mask_path, record.label1_path, record.label2_path):
+        if path is not None:
+            path.unlink()
+
+
+def _kind(record: Record) -> str:
+    """Say what a record is an example of."""
+    if record.change_flag:
+        return f"changed: {record.change_kinds[0] if record.change_kinds else 'something'}"
+    return f"unchanged: {'one date' if 'same' in record.uid else 'two dates'}"
+
+
+if __name__ == "__main__":
+    main()
