@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mini_real_nuisance import MARGIN_PX, NUISANCES, disturb
 from mini_real_quiet import quiet_tiles
+from mini_real_reading import read
 from mini_real_series import SERIES, Series
 from PIL import Image
 
 from geocc.data import Record, write_records
 from geocc.data.masks import INDICES, ChangeMask, write_captions
-from geocc.data.own_region import caption_indices
+from geocc.data.own_region import WATER, caption_indices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 TILE_SIZES = (64, 96, 128, 192)
 CHANGED_FROM = 0.02
 """Share of a tile that changed, by its mask, from which it is an example of change."""
+WATER_FROM = 0.04
+"""Net share of a tile that water gained or lost, from which its captions speak of water."""
+CAPTIONS = 5
 SHARES = {"naip": 0.6, "landsat": 0.4}
 """Share of either series among the pairs, as far as it has so many."""
 
@@ -105,11 +109,11 @@ def _two_dates(
             stride=stride,
             style="levir",
             seed=seed,
+            count=3 * CAPTIONS,
             fields=_fields(series, pair),
         ):
-            share = np.asarray(Image.open(record.mask_path)).mean() / 255  # type: ignore[arg-type]
-            if share >= CHANGED_FROM:
-                yield record
+            if _share(record.mask_path, 255) >= CHANGED_FROM:
+                yield _about_water(record)
             else:
                 _remove(record)
         for window, images in quiet_tiles(
@@ -122,6 +126,22 @@ def _two_dates(
         ):
             uid = f"{name}_quiet_{window.row}_{window.col}"
             yield _unchanged(uid, images, folder / f"{series.name}_tiles", _fields(series, pair))
+
+
+def _about_water(record: Record) -> Record:
+    """Keep captions that tell whether water came or went, where that is much of what is seen."""
+    gain = _share(record.label2_path, WATER) - _share(record.label1_path, WATER)
+    captions = record.change_caption
+    if abs(gain) >= WATER_FROM:
+        said = [read(caption) for caption in captions]
+        fit = [text for text, one in zip(captions, said, strict=True) if (one.water_gained, one.water_lost)[gain < 0]]
+        captions = fit or captions
+    return record.model_copy(update={"change_caption": captions[:CAPTIONS]})
+
+
+def _share(path: Path | None, value: int) -> float:
+    """Return the share of a picture that has a value; of none, none."""
+    return 0.0 if path is None else float((np.asarray(Image.open(path)) == value).mean())
 
 
 def _one_date(series: Series, rasters: dict[int, xr.DataArray], uid: str, folder: Path, rng: Generator) -> Record:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocc.data.masks import INDICES, ChangeMask
+from geocc.data.own_region import WATER
 from geocc.scene import PixelWindow, open_pair, plan_tiles
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = ["Told", "quiet_tiles", "tell"]
 
 CHANGED_BELOW = 0.01
 """Share of a quiet tile that changed by the classes; water likewise."""
-_WATER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def quiet_tiles(
     pair = open_pair(t1, t2, bands=bands, align="t1")
     for window in plan_tiles(pair, tile_size=tile_size, stride=stride):
         at = window.rows, window.cols
-        water = [(labels[at] == _WATER).mean() for labels in told.labels]
+        water = [(labels[at] == WATER).mean() for labels in told.labels]
         if (
             told.valid[at].mean() > 0.98
             and told.changed[at].mean() < CHANGED_BELOW

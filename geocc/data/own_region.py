@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     # Classes of either date, and where they do not tell but something may have changed.
     _Labelled = tuple[Labels, Labels, NDArray[np.bool_]]
 
-__all__ = ["Indices", "caption_cover", "caption_indices"]
+__all__ = ["WATER", "Indices", "caption_cover", "caption_indices"]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
-_WATER, _VEGETATION, _GROUND = 1, 2, 3
+WATER = 1
+"""Class of water among those that indices tell."""
+_VEGETATION, _GROUND = 2, 3
 _FOLDERS = {
     "img1_path": "A", "img2_path": "B", "mask_path": "mask", "label1_path": "label1", "label2_path": "label2"
 }  # fmt: skip
@@ -83,7 +85,7 @@ class Indices:
         ndwi, ndvi = self.measure(pixels)
         dry = ndwi < self.water[0]
         labels = np.zeros(ndwi.shape, dtype=np.int64)
-        labels[ndwi > self.water[1]] = _WATER
+        labels[ndwi > self.water[1]] = WATER
         labels[dry & (ndvi > self.vegetation[1])] = _VEGETATION
         labels[dry & (ndvi < self.vegetation[0])] = _GROUND
         return labels
