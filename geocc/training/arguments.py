@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import TrainingArguments
 
 from geocc.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from geocc.training.configuration import TrainingConfig
 
-__all__ = ["accumulation_steps", "training_arguments"]
+__all__ = ["accumulation_steps", "attention_kernels", "training_arguments"]
 
 
 def accumulation_steps(*, batch_size: int, micro_batch_size: int, world_size: int) -> int:
@@ -84,6 +88,26 @@ def training_arguments(config: TrainingConfig, *, unused_parameters: bool = Fals
         batch_size=recipe.batch_size, micro_batch_size=recipe.micro_batch_size, world_size=arguments.world_size
     )
     return arguments
+
+
+@contextlib.contextmanager
+def attention_kernels(arguments: TrainingArguments) -> Iterator[None]:
+    """Choose the attention kernels of a run for as long as it lasts; torch's own choice but on a processor in bfloat16.
+
+    There the backward pass of torch's fused kernel does without the matrix units, and plain products are faster: 1.56 s
+    instead of 2.20 s for 64 pairs of geocc-mini on one core.
+    """
+    if arguments.device.type != "cpu" or not arguments.bf16:
+        yield
+        return
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    try:
+        # The switch is named for CUDA and holds for every device.
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
 
 
 def _checkpointing(wanted: bool) -> dict[str, Any]:

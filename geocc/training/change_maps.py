@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+    from PIL import Image
     from torch import Tensor
 
 __all__ = ["ChangeImages", "change_map", "stack_maps"]
@@ -57,17 +58,18 @@ def change_map(images: ChangeImages, *, changed: bool, grid: int, classes: int =
         class is new there, then whether each class is gone. 0 for no, 1 where a twelfth of the token or more did, in
         between for less, NaN where nothing is known.
     """
-    maps = torch.full((1 + 2 * classes, grid * grid), torch.nan if changed else 0.0)
+    maps = np.full((grid * grid, 1 + 2 * classes), np.nan if changed else 0.0, dtype=np.float32)
     if images.mask is not None:
-        binary = np.asarray(images.mask.convert("L") if images.mask.mode not in {"1", "L"} else images.mask) > 0
-        maps[0] = _shares(binary, grid=grid)
+        mask = np.asarray(images.mask.convert("L") if images.mask.mode not in {"1", "L"} else images.mask) > 0
+        maps[:, 0] = _shares(mask.astype(np.uint8), mask, grid=grid, classes=1)[:, 0]
     if images.labels is not None and changed:
         before, after = (np.asarray(label) for label in images.labels)
-        for known in images.classes or range(1, classes + 1):
-            if known <= classes:
-                maps[known] = _shares((after == known) & (before != known), grid=grid)
-                maps[classes + known] = _shares((before == known) & (after != known), grid=grid)
-    return maps.T
+        known = [number for number in images.classes or range(1, classes + 1) if 0 < number <= classes]
+        for start, labels in ((1, after), (1 + classes, before)):
+            columns = _shares(labels, before != after, grid=grid, classes=classes)
+            for number in known:
+                maps[:, start + number - 1] = columns[:, number - 1]
+    return torch.from_numpy(maps)
 
 
 def stack_maps(truths: Sequence[tuple[ChangeImages, bool]], *, grid: int, classes: int = 0) -> Tensor:
@@ -81,9 +83,12 @@ def stack_maps(truths: Sequence[tuple[ChangeImages, bool]], *, grid: int, classe
     return torch.stack([change_map(one, changed=changed, grid=grid, classes=classes) for one, changed in truths])
 
 
-def _shares(where: np.ndarray, *, grid: int) -> Tensor:
-    """Return how much of every token a mask fills, `(grid * grid,)`, 1 from `_FULL_SHARE` on."""
-    if not where.any():
-        return torch.zeros(grid * grid)
-    shares = np.asarray(Image.fromarray(where).convert("F").resize((grid, grid), Image.Resampling.BOX)) / 255
-    return torch.from_numpy(np.minimum(shares / _FULL_SHARE, 1).astype(np.float32).ravel())
+def _shares(labels: NDArray[np.uint8], where: NDArray[np.bool_], *, grid: int, classes: int) -> NDArray[np.float32]:
+    """Return how much of every token each class fills, `(grid * grid, classes)`, 1 from `_FULL_SHARE` on."""
+    height, width = labels.shape
+    rows, cols = np.nonzero(where)
+    token = rows * grid // height * grid + cols * grid // width
+    counts = np.bincount(token * 256 + labels[rows, cols], minlength=grid * grid * 256).reshape(-1, 256)
+    shares = counts[:, 1 : classes + 1] * (grid * grid / (height * width) / _FULL_SHARE)
+    full: NDArray[np.float32] = np.minimum(shares, 1).astype(np.float32)
+    return full

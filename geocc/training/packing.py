@@ -9,8 +9,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from geocc.errors import InputError
-from geocc.training.collator import RECORD_IDS
 from geocc.training.change_maps import stack_maps
+from geocc.training.collator import RECORD_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

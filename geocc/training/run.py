@@ -17,6 +17,7 @@ from transformers.utils import logging
 
 from geocc.errors import CheckpointError, InputError, WriteError
 from geocc.training.adapters import add_adapters, name_base
+from geocc.training.arguments import attention_kernels
 from geocc.training.data import check_records, evaluation_records, mixture_records, open_mixture
 from geocc.training.dataset import PairDataset
 from geocc.training.generation import CaptionEvaluation, check_evaluation
@@ -116,7 +117,8 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
         provenance=provenance,
     )
     try:
-        done = trainer.train(resume_from_checkpoint=None if point is None else str(point))
+        with attention_kernels(trainer.args):
+            done = trainer.train(resume_from_checkpoint=None if point is None else str(point))
     finally:
         _stop_scorers(config)
     folder = _save_result(trainer, config, provenance)
