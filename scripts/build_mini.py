@@ -1,109 +1,122 @@
-"""Build geocc-mini from nothing: render scenes, train tokenizer and model, and write the folder that geocc ships.
+"""Build geocc-mini from nothing: data, start, three stages of `geocc train`, calibration, measures and card.
 
-    .venv/bin/python scripts/build_mini.py --cache /tmp/geocc-mini
+    python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
-A run that was stopped goes on where its last state was saved; tiles that are in the cache are not rendered again.
+What is there already is not made again, and a stage that was stopped goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from mini_card import read_report, write_card
-from mini_data import SCENES_PER_SHARD, render, resize
-from mini_model import make_config, make_model, make_processor, train_tokenizer
-from mini_train import WORKERS, Tiles, train
-from safetensors import safe_open
-from torch import distributed as dist
-from torch import multiprocessing
-from transformers import GenerationConfig
+from mini_card import write_card
+from mini_data import INPUT_PX
+from mini_start import save_start
+from PIL import Image
 
-from geocc.data.synthetic import read_caption, training_pairs
+from geocc.data.synthetic import training_pairs
+from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
 
 if TYPE_CHECKING:
     from geocc.data.synthetic import TilePair
-    from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
 
-WEIGHTS = Path(__file__).parents[1] / "geocc/model/weights/geocc-mini"
-VALIDATION_SEEDS = range(20_000_000, 20_000_120)
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+MIXTURE = "mixture.yaml"
+CALIBRATION_SCENES = range(200_000_000, 200_000_260)
+"""Scenes by seed that neither the training data nor the benchmark has."""
+HELD_OUT_PAIRS = 2000
 
 
 def main() -> None:
     """Build."""
-    args = _arguments()
-    render(args.cache / "tiles", shards=range(args.shards), workers=args.workers)
-    meeting = Path(tempfile.mkdtemp(dir=args.cache)) / "meeting"
-    multiprocessing.spawn(_work, args=(args, meeting), nprocs=WORKERS)
-    finish(args)
+    arguments = _arguments()
+    root = arguments.folder.absolute()
+    began = time.perf_counter()
+    make_data(root / "data", real=arguments.real, workers=arguments.processes)
+    train(root, seed=arguments.seed, processes=arguments.processes)
+    out = arguments.out.absolute()
+    calibrate(root / "run/stage3/model", out)
+    print(f"trained in {(time.perf_counter() - began) / 60:.0f} minutes", flush=True)
+    measure(out, root / "measures", real=arguments.real)
+    write_card(out, root / "measures", log=root / "run")
 
 
-def finish(args: argparse.Namespace) -> None:
-    """Measure the model that was written, and write its card."""
-    report = args.cache / "report.json"
-    benchmark = Path(__file__).parents[1] / "benchmarks/mini_change_flag.py"
-    subprocess.run([sys.executable, benchmark, "--model", args.out, "--json", report], check=True)  # noqa: S603
-    with safe_open(args.out / "model.safetensors", "pt") as weights:
-        parameters = sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118  # no mapping
-    shards = sorted((args.cache / "tiles").glob("*.json"))
-    training = {
-        "parameters": parameters / 1e6,
-        "tiles": sum(len(json.loads(shard.read_text())) for shard in shards),
-        "scenes": len(shards) * SCENES_PER_SHARD,
-        "steps": args.steps,
-        "hours": args.hours,
-    }
-    write_card(args.out, report=read_report(report), training=training)
+def make_data(folder: Path, *, real: Path, workers: int) -> None:
+    """Render synthetic pairs and cut real ones, and write the mixture of both."""
+    _python(HERE / "mini_data.py", folder, "--workers", workers)
+    if not (folder / "real/real.jsonl").exists():
+        _python(HERE / "mini_real_data.py", folder / "real", "--data", real)
+    (folder / MIXTURE).write_text((HERE / "mini" / MIXTURE).read_text())
 
 
-def _work(rank: int, args: argparse.Namespace, meeting: Path) -> None:
-    """Train as one of the workers; the first of them also writes the model."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORKERS)
-    tokenizer = train_tokenizer()
-    config = make_config(tokenizer)
-    model, processor = make_model(config, seed=args.seed), make_processor(config, tokenizer)
-    validation = [] if rank else list(training_pairs(VALIDATION_SEEDS, per_scene=2))
-    if not rank:
-        print(
-            f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens", flush=True
-        )
-
-    def after(step: int) -> None:
-        captions = step % (2 * args.every) == 0 or step == args.steps
-        _report(model, processor, validation, step=step, captions=captions)
-        if step == args.steps:
-            calibrate(model, processor, validation)
-        write(model, processor, args.out)
-
-    train(
-        model,
-        processor,
-        Tiles(args.cache / "tiles", seed=args.seed + 1000 * rank),
-        steps=args.steps,
-        lr=args.lr,
-        state_path=args.cache / "state.pt",
-        after=after,
-        every=args.every,
-    )
-    dist.destroy_process_group()
+def train(root: Path, *, seed: int, processes: int) -> None:
+    """Run the three stages in `root/run`, one process of one thread for each core."""
+    run, data = root / "run", root / "data"
+    run.mkdir(parents=True, exist_ok=True)
+    if not (run / "start").exists():
+        save_start(run / "start", [data / "synthetic.jsonl", data / "real/real.jsonl"], seed=seed)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
+    for stage in (1, 2, 3):
+        output = run / f"stage{stage}"
+        if (output / "model").exists():
+            continue
+        more = ["--resume"] if any(output.glob("checkpoint-*/geocc_training.json")) else []
+        command = [*launch, "--module", "geocc", "train", HERE / f"mini/stage{stage}.yaml", *more]
+        settings = [f"data.train={data / MIXTURE}", f"recipe.seed={seed + stage}"]
+        with (run / f"stage{stage}.log").open("a") as log:
+            subprocess.run(
+                [str(part) for part in [*command, *settings]],
+                check=True,
+                cwd=run,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                stdout=log,
+            )
+        print(f"stage {stage} done", flush=True)
 
 
-def calibrate(model: CCExpertForConditionalGeneration, processor: CCExpertProcessor, pairs: list[TilePair]) -> None:
-    """Scale and shift the change logit so that it fits validation pairs (Platt 1999); the scale and shift go into the head."""
+def calibrate(trained: Path, out: Path) -> None:
+    """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
+
+    Args:
+        trained: Folder of the trained model.
+        out: Folder for the model as it ships. The scale and the shift go into the weights of its change head.
+    """
+    pairs = list(training_pairs(CALIBRATION_SCENES, per_scene=2, domain="all", max_shift_px=2.0))
+    processor = CCExpertProcessor.from_pretrained(trained)
+    model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
     truth = torch.tensor([float(pair.changed) for pair in pairs])
     with torch.inference_mode():
-        pixels = processor.pixel_values(_inputs(pairs)).to(model.dtype)
+        pixels = processor.pixel_values(_inputs(pairs)).bfloat16()
         logits = torch.cat([model.get_image_features(part).change_logits for part in pixels.split(32)]).float()
-    logits = logits.clone()
+    scale, shift = _fit(logits.clone(), truth)
+    print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
+    last = model.model.change_head.pair_2
+    with torch.no_grad():
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(shift)
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+
+
+def measure(model: Path, folder: Path, *, real: Path) -> None:
+    """Measure a model on held-out synthetic pairs of all domains, and on held-out ground and dates of the real series."""
+    folder.mkdir(parents=True, exist_ok=True)
+    benchmark = ["-m", "geocc", "benchmark", "synthetic", "--domain", "all", "--pairs", HELD_OUT_PAIRS, "--breakdown"]
+    _python(*benchmark, "--model", model, "--output", folder / "synthetic", "--bootstrap", 0)
+    _python(ROOT / "benchmarks/mini_real.py", "--model", model, "--data", real, "--json", folder / "real.json")
+
+
+def _fit(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
+    """Return scale and shift of the logits that make the truth likeliest."""
     line = torch.tensor([1.0, 0.0], requires_grad=True)
     optimiser = torch.optim.LBFGS([line], max_iter=100)
 
@@ -115,89 +128,29 @@ def calibrate(model: CCExpertForConditionalGeneration, processor: CCExpertProces
 
     optimiser.step(loss)
     scale, shift = line.tolist()
-    print(f"calibrated: logit times {scale:.3f} plus {shift:.3f}", flush=True)
-    last = model.model.change_head.pair_2
-    with torch.no_grad():
-        last.weight.mul_(scale)
-        last.bias.mul_(scale).add_(shift)
+    return scale, shift
 
 
 def _inputs(pairs: list[TilePair]) -> np.ndarray:
     """Return the pairs at the size of the model's input, `(B, 2, 3, H, W)`."""
-    return np.stack([np.stack([resize(pair.t1), resize(pair.t2)]) for pair in pairs])
+    return np.stack([np.stack([_resized(pair.t1), _resized(pair.t2)]) for pair in pairs])
 
 
-def write(model: CCExpertForConditionalGeneration, processor: CCExpertProcessor, folder: Path) -> None:
-    """Write model and processor in Hugging Face's form."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = model.config.text_config
-    model.generation_config = GenerationConfig(
-        eos_token_id=text.eos_token_id, pad_token_id=text.pad_token_id, max_new_tokens=64, do_sample=False
-    )
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+def _resized(image: np.ndarray) -> np.ndarray:
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    return np.asarray(picture.resize((INPUT_PX, INPUT_PX), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
 
 
-@torch.inference_mode()
-def _report(
-    model: CCExpertForConditionalGeneration,
-    processor: CCExpertProcessor,
-    pairs: list[TilePair],
-    *,
-    step: int,
-    captions: bool,
-) -> None:
-    """Print how the model does on the validation pairs."""
-    pixels = processor.pixel_values(_inputs(pairs)).bfloat16()
-    truth = np.array([pair.changed for pair in pairs])
-    features = [model.get_image_features(part) for part in pixels.split(32)]
-    logits = torch.cat([part.change_logits for part in features]).float().numpy()
-    order = logits.argsort().argsort()
-    positives, negatives = truth.sum(), (~truth).sum()
-    auroc = (order[truth].sum() - positives * (positives - 1) / 2) / (positives * negatives)
-    print(f"valid {step}: accuracy {((logits > 0) == truth).mean():.3f}, AUROC {auroc:.3f}", flush=True)
-    if not captions:
-        return
-    said = _captions(model, processor, torch.cat([part.image_features for part in features]))
-    stated = [read_caption(text) for text in said]
-    changed = [i for i, flag in enumerate(truth) if flag]
-    kind = place = 0
-    for i in changed:
-        fact = pairs[i].description.facts[0]
-        first = next((s for s in stated[i] if (s.category, s.direction) == (fact.category, fact.direction)), None)
-        kind += first is not None
-        place += first is not None and first.place == fact.place
-    silent = np.mean([not stated[i] for i, flag in enumerate(truth) if not flag])
-    print(
-        f"captions {step}: main kind {kind / len(changed):.3f}, and place {place / len(changed):.3f}, quiet {silent:.3f}"
-    )
-    for i in changed[:12]:
-        print(f"  {logits[i]:+.1f} said: {said[i]}\n       true: {pairs[i].caption}", flush=True)
-
-
-def _captions(
-    model: CCExpertForConditionalGeneration, processor: CCExpertProcessor, features: torch.Tensor
-) -> list[str]:
-    """Return greedy captions from encoded pairs."""
-    texts: list[str] = []
-    for part in features.split(32):
-        asked = processor(prompt=[processor.prompt] * len(part))
-        out = model.generate(**asked, image_features=part, do_sample=False, max_new_tokens=48)
-        answers = out[:, asked["input_ids"].shape[1] :]
-        texts += [text.strip() for text in processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]
-    return texts
+def _python(*arguments: object) -> None:
+    subprocess.run([sys.executable, *map(str, arguments)], check=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=Path("/tmp/geocc-mini"), help="folder for tiles and state")  # noqa: S108  # a default to look for it
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder that the model is written to")
-    parser.add_argument("--shards", type=int, default=102, help="shards of 50 scenes, about 190 tiles each")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=1500, help="batches of 64 pairs")
-    parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--every", type=int, default=100, help="steps between two checkpoints")
-    parser.add_argument("--hours", default="in about an hour", help="how long that took, in words, for the card")
+    parser.add_argument("folder", type=Path, help="folder for data, checkpoints, logs and measures")
+    parser.add_argument("--real", type=Path, default=Path("../shared/data"), help="folder with naip/ and landsat/")
+    parser.add_argument("--out", type=Path, default=ROOT / "geocc/model/weights/geocc-mini")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
