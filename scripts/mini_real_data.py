@@ -75,7 +75,8 @@ def _records(series: Series, data: Path, folder: Path, pairs: int, seed: int) ->
     rng = np.random.default_rng([seed, zlib.crc32(series.name.encode())])
     half = round(pairs * SHARES[series.name] / 2)
     changed, unchanged = (
-        _draw([record for record in captioned if record.change_flag == flag], half, rng) for flag in (1, 0)
+        _draw([record for record in captioned if record.change_flag == flag], most, rng)
+        for flag, most in ((1, half), (0, half // 2))
     )
     yield from changed
     yield from unchanged
@@ -96,7 +97,6 @@ def _two_dates(
 ) -> Iterator[Record]:
     """Yield tiles of two dates that are clear examples of change, and of its absence."""
     for tile_size in TILE_SIZES:
-        stride = round(tile_size * (1 - series.overlap))
         name = f"{series.name}_{pair[0]}_{pair[1]}_{tile_size}"
         for record in caption_indices(
             *(rasters[year] for year in pair),
@@ -106,7 +106,7 @@ def _two_dates(
             bands=series.bands,
             align="t1",
             tile_size=tile_size,
-            stride=stride,
+            stride=round(tile_size * (1 - series.overlap)),
             style="levir",
             seed=seed,
             count=3 * CAPTIONS,
@@ -118,11 +118,9 @@ def _two_dates(
                 _remove(record)
         for window, images in quiet_tiles(
             *(rasters[year] for year in pair),
-            indices=series.indices,
-            bands=series.bands,
+            series=series,
             tile_size=tile_size,
-            stride=stride,
-            doubt=series.doubt,
+            stride=tile_size // 3,
         ):
             uid = f"{name}_quiet_{window.row}_{window.col}"
             yield _unchanged(uid, images, folder / f"{series.name}_tiles", _fields(series, pair))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import xarray as xr
+    from mini_real_series import Series
     from numpy.typing import NDArray
 
-    from geocc.data.own_region import Indices
 
 __all__ = ["Told", "quiet_tiles", "tell"]
 
@@ -33,7 +33,7 @@ class Told:
         valid: Where both dates hold data.
         labels: Classes of either date, 0 where not sure.
         changed: Where both are sure and differ.
-        doubtful: Where an index differs by more than it may.
+        doubtful: Where an index differs by more than it may; ground of one sure class excepted, if the series is such.
         strange: The same after the whole scene's shift is taken off, as light and season shift all of it.
     """
 
@@ -44,8 +44,9 @@ class Told:
     strange: NDArray[np.bool_]
 
 
-def tell(t1: xr.DataArray, t2: xr.DataArray, *, indices: Indices) -> Told:
+def tell(t1: xr.DataArray, t2: xr.DataArray, *, series: Series) -> Told:
     """Read a pair as a whole and tell its classes; the later date is warped onto the grid of the earlier."""
+    indices = series.indices
     triples = [(indices.green, indices.nir, indices.red)]
     if indices.swir is not None:
         triples.append((indices.swir, indices.nir, indices.green))
@@ -55,12 +56,13 @@ def tell(t1: xr.DataArray, t2: xr.DataArray, *, indices: Indices) -> Told:
     images = np.concatenate([tiles[0].image, *(tile.image[:, :1] for tile in tiles[1:])], axis=1)
     before, after = (np.where(valid, indices.classify(image), 0) for image in images)
     differences = [two - one for one, two in zip(*map(indices.measure, images), strict=True)]
+    open_to_doubt = valid & ~((before == after) & (before > 0)) if series.same_class_is_same else valid
     return Told(
         valid=valid,
         labels=(before, after),
         changed=ChangeMask.from_to(before, after, vocabulary=INDICES).changed,
-        doubtful=valid & _beyond(differences, indices.doubt),
-        strange=valid & _beyond([one - np.median(one[valid]) for one in differences], indices.doubt),
+        doubtful=open_to_doubt & _beyond(differences, indices.doubt),
+        strange=open_to_doubt & _beyond([one - np.median(one[valid]) for one in differences], indices.doubt),
     )
 
 
@@ -68,25 +70,21 @@ def quiet_tiles(
     t1: xr.DataArray,
     t2: xr.DataArray,
     *,
-    indices: Indices,
-    bands: tuple[int, int, int],
+    series: Series,
     tile_size: int,
     stride: int,
-    doubt: float,
 ) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
     """Yield windows of a pair that did not change, and their pictures `(T=2, C=3, height, width)`.
 
     Args:
         t1: The earlier date.
         t2: The later date.
-        indices: How water and vegetation are told.
-        bands: Bands of the pictures.
+        series: The series they are of.
         tile_size: Side of a tile in pixels.
         stride: Pixels from one to the next.
-        doubt: Share of a tile in which an index may differ, as it is or beside the shift of the whole scene.
     """
-    told = tell(t1, t2, indices=indices)
-    pair = open_pair(t1, t2, bands=bands, align="t1")
+    told = tell(t1, t2, series=series)
+    pair = open_pair(t1, t2, bands=series.bands, align="t1")
     for window in plan_tiles(pair, tile_size=tile_size, stride=stride):
         at = window.rows, window.cols
         water = [(labels[at] == WATER).mean() for labels in told.labels]
@@ -94,7 +92,7 @@ def quiet_tiles(
             told.valid[at].mean() > 0.98
             and told.changed[at].mean() < CHANGED_BELOW
             and abs(water[0] - water[1]) < CHANGED_BELOW
-            and min(told.doubtful[at].mean(), told.strange[at].mean()) < doubt
+            and min(told.doubtful[at].mean(), told.strange[at].mean()) < series.doubt
         ):
             yield window, pair.read(window).image
 

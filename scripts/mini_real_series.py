@@ -31,6 +31,8 @@ class Series:
         gsd_m: Side of a pixel in metres.
         indices: How water and vegetation are told.
         overlap: Share of a training tile's side by which it overlaps the next.
+        same_class_is_same: Whether ground that is surely of one class at both dates did not change. Fields are, which bear
+            another crop each year; forest that became pasture is not.
         doubt: Share of an unchanged tile of two dates in which an index may differ more than light alone makes it.
         bands: Bands of the pictures, as a model sees them: natural colours of NAIP; SWIR, NIR and red of Landsat.
     """
@@ -41,6 +43,7 @@ class Series:
     gsd_m: float
     indices: Indices
     overlap: float
+    same_class_is_same: bool
     doubt: float
     bands: tuple[int, int, int] = (1, 2, 3)
 
@@ -78,6 +81,7 @@ SERIES = (
         gsd_m=5.0,
         indices=Indices(green=2, nir=4, red=1, water=(0.1, 0.35), vegetation=(0.0, 0.25)),
         overlap=0.25,
+        same_class_is_same=True,
         doubt=0.1,
     ),
     Series(
@@ -88,6 +92,7 @@ SERIES = (
         # NDWI takes the muddy river for ground; MNDWI does not.
         indices=Indices(green=4, nir=2, red=3, swir=1, water=(0.0, 0.3), vegetation=(0.3, 0.55)),
         overlap=0.5,
+        same_class_is_same=False,
         # Clearings in the forest are as green to NDVI, and not to the eye.
         doubt=0.05,
     ),

@@ -1,0 +1,57 @@
+"""Two maps to look at: NAIP 2009 to 2020 and Landsat 1985 to 2020, as figures, reports and captions.
+
+    .venv/bin/python benchmarks/mini_maps.py /tmp/maps --data ../shared/data
+
+The folder gets, for each, a picture (.png), a report (.html) and the layer (.geojson). They show imagery: do not commit them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import geocc
+from geocc.inference.ccexpert import CCExpertCaptioner
+from geocc.scene import open_pair
+from geocc.views import figure, report
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))  # the series are described there
+
+from mini_real_series import SERIES
+
+YEARS = {"naip": (2009, 2020), "landsat": (1985, 2020)}
+TILE_PX = {"naip": 96, "landsat": 64}
+
+
+def main() -> None:
+    """Caption both pairs and write what there is to look at."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="geocc-mini", help="a name, a folder or a hub id")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--top", type=int, default=20, help="captions that the figure lists")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    captioner = CCExpertCaptioner.from_pretrained(arguments.model, local_files_only=True)
+    for series in SERIES:
+        years = YEARS[series.name]
+        files = [arguments.data / series.files[year] for year in years]
+        layer = geocc.caption_changes(
+            *files,
+            model=captioner,
+            bands=series.bands,
+            align="t1",
+            tile_size=TILE_PX[series.name],
+            output=arguments.folder / f"{series.name}.geojson",
+            progress=False,
+        )
+        pair = open_pair(*files, bands=series.bands, align="t1")
+        title = f"{series.name} {years[0]} to {years[1]}: what geocc-mini says"
+        figure(layer, pair, path=arguments.folder / f"{series.name}.png", top=arguments.top, title=title)
+        report(layer, pair, path=arguments.folder / f"{series.name}.html", title=title)
+        print(f"{series.name}: {int(layer['changed'].sum())} of {len(layer)} tiles called changed")
+
+
+if __name__ == "__main__":
+    main()
