@@ -1,0 +1,113 @@
+"""The real side of geocc-mini: what is held out, what makes unchanged ground look different, how captions are judged."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rioxarray  # noqa: F401 - arrays get their `rio`
+import xarray as xr
+from affine import Affine
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def load(monkeypatch):
+    folders = {str(ROOT / "benchmarks"), str(ROOT / "scripts")}
+    monkeypatch.setattr(sys, "path", [*folders, *sys.path])
+    known = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(tuple(folders)):
+            del sys.modules[name]
+
+
+def test_no_held_out_date_or_ground_is_trained_on(load, tmp_path):
+    naip, landsat = load("mini_real_series").SERIES
+    assert {2018, 2020}.isdisjoint(naip.trained)
+    assert {2010, 2020}.isdisjoint(landsat.trained)
+    (tmp_path / "landsat").mkdir()
+    pixels = np.broadcast_to(np.arange(90, dtype=np.uint8), (4, 30, 90))
+    array = xr.DataArray(pixels, dims=("band", "y", "x")).rio.write_crs("EPSG:4326")
+    array.rio.write_transform(Affine(0.1, 0, 0, 0, -0.1, 0)).rio.to_raster(tmp_path / "landsat/1985.tif")
+    assert landsat.west(tmp_path, 1985).values.max() == 59
+    with pytest.raises(ValueError, match="2020 is held out"):
+        landsat.west(tmp_path, 2020)
+    tiles = load("mini_real_tiles")
+    for series in (naip, landsat):
+        for years in tiles.PAIRS[series.name]:
+            assert not set(years) <= set(series.trained)
+
+
+@pytest.mark.parametrize(
+    ("caption", "gained", "lost"),
+    [
+        ("the scene is the same as before", False, False),
+        ("water has appeared in the upper left", True, False),
+        ("the water area has shrunk at the top and a house has been built at the center", False, True),
+        ("some water has given way to vegetation", False, True),
+        ("vegetation has taken the place of some water and unvegetated ground has appeared", False, True),
+        ("trees have been replaced by water on the left", True, False),
+        ("flood water covers the ground", True, False),
+        ("some vegetation was lost", False, False),
+    ],
+)
+def test_captions_of_both_wordings_tell_of_water(load, caption, gained, lost):
+    said = load("mini_real_reading").read(caption)
+    assert said.understood
+    assert (said.water_gained, said.water_lost) == (gained, lost)
+    assert said.changed == (caption != "the scene is the same as before")
+
+
+def test_what_cannot_be_read_is_said(load):
+    assert not load("mini_real_reading").read("the beach is wider").understood
+
+
+def test_a_disturbed_tile_keeps_its_ground(load):
+    nuisance = load("mini_real_nuisance")
+    margin = nuisance.MARGIN_PX
+    ground = np.random.default_rng(3).integers(60, 120, (3, 40, 40)).astype(np.uint8)
+    inside = ground[:, margin:-margin, margin:-margin]
+    same = nuisance.disturb(ground, (), tones=None, rng=np.random.default_rng(0))
+    assert (same == inside).all()
+    tones = np.tile(np.minimum(np.arange(256) + 5, 255).astype(np.uint8), (3, 1))
+    darker = nuisance.disturb(ground, ("other date's tones",), tones=tones, rng=np.random.default_rng(0))
+    assert (darker == inside + 5).all()
+    for kind in nuisance.NUISANCES:
+        copies = [nuisance.disturb(ground, (kind,), tones=tones, rng=np.random.default_rng(7)) for _ in range(2)]
+        assert (copies[0] == copies[1]).all()
+        assert copies[0].shape == inside.shape
+        assert (copies[0] != inside).any()
+    shifted = nuisance.disturb(ground, ("shift",), tones=None, rng=np.random.default_rng(1))
+    places = [
+        (r, c)
+        for r in range(-2, 3)
+        for c in range(-2, 3)
+        if (ground[:, margin + r : 36 + r, margin + c : 36 + c] == shifted).all()
+    ]
+    assert len(places) == 1 or (shifted.std() < inside.std())  # whole pixels, or between them
+
+
+def test_shares_are_counted_by_group(load):
+    benchmark, tiles = load("mini_real"), load("mini_real_tiles")
+
+    def tile(*, gain, said_gained, held_out="eastern third", changed=0.2):
+        return tiles.JudgedTile(
+            "naip", (2009, 2020), 64, held_out, changed, gain, gain, 0.0,
+            "", True, True, said_gained, False, True, 0.5,
+        )  # fmt: skip
+
+    judged = [tile(gain=0.3, said_gained=True)] * 3 + [tile(gain=0.3, said_gained=False)]
+    judged += [tile(gain=0.3, said_gained=False, held_out="later date only"), tile(gain=0, said_gained=True, changed=0)]
+    rows = {(row["question"], row["group"]): row for row in benchmark.summarise(judged)}
+    held, every = rows["water gained: said so", "held out"], rows["water gained: said so", "all"]
+    assert (held["count"], held["of"]) == (3, 4)
+    assert (every["count"], every["of"]) == (3, 5)
+    # Wilson's interval of 3 of 4, by its own formula.
+    n, p, z = 4, 0.75, 1.959964
+    half = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    assert held["high"] - held["low"] == pytest.approx(2 * half, rel=1e-4)
+    unchanged = rows["surely unchanged: called changed", "all"]
+    assert (unchanged["count"], unchanged["of"]) == (1, 1)
