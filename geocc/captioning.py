@@ -159,7 +159,7 @@ def caption_changes(
     """
     from geocc.journal import check_journal
     from geocc.scene import open_pair, plan_tiles
-    from geocc.table import build_layer, check_writable, write_layer
+    from geocc.table import check_writable
 
     check_options(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
     if gates is not None and gates.head is not None:
@@ -196,6 +196,8 @@ def caption_changes(
         with _open_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
             batches = workers.run(pair, plan.take(journal.pending()), spec, settings)
             _collect(batches, journal, total=len(plan), progress=progress)
+            from geocc.table import build_layer, write_layer  # pandas can wait until the captions are there
+
             layer = build_layer(
                 plan,
                 journal.results(),

@@ -27,6 +27,9 @@ EXIT_INPUT = 2
 EXIT_SOME_TILES_FAILED = 3
 EXIT_INTERRUPTED = 130
 
+#: Commands that load a model to caption and do nothing else with it.
+CAPTIONING = ("caption", "demo", "series")
+
 app = typer.Typer(
     name="geocc",
     help="What changed between two dates, in words and on a map.",
@@ -74,6 +77,10 @@ def main() -> NoReturn:
     """Run the command line; errors of geocc's own come out as one sentence on stderr."""
     # Five thousand modules are no garbage: looking through them again and again takes a tenth of the time to import them.
     gc.set_threshold(50_000)
+    if sys.argv[1:2] and sys.argv[1] in CAPTIONING:
+        from geocc.model.lean_imports import allow_lean_imports
+
+        allow_lean_imports()
     register_commands()
     try:
         app()

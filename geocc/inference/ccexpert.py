@@ -17,7 +17,6 @@ from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.drafts import AnswerTree
 from geocc.inference.greedy import Answer, answer_greedily
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
-from geocc.inference.static_steps import StaticSteps
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geocc.inference.decoding import ReadPrompts
+    from geocc.inference.static_steps import StaticSteps
     from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
     from geocc.model.outputs import CCExpertImageFeatures
 
@@ -87,11 +87,13 @@ class CCExpertCaptioner:
         self._skip_unchanged = skip_unchanged
         self._prompt_ids = processor.prompt_ids(prompt)
         self._compiled = compiled
-        self._steps = None
+        self._steps: StaticSteps | None = None
         if compiled:
             model.model.vision_tower.compile()
             model.model.difference.compile()
             if model.device.type == "cuda":
+                from geocc.inference.static_steps import StaticSteps
+
                 self._steps = StaticSteps(model, max_new_tokens=max_new_tokens)
         self._is_plain = is_plain_greedy(model)
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
@@ -126,6 +128,9 @@ class CCExpertCaptioner:
             CheckpointError: The weights do not fit, are unsafe, or carry no processor.
             InputError: A setting cannot be used.
         """
+        from geocc.model.lean_imports import import_transformers
+
+        import_transformers()
         from geocc.model import load_captioning_checkpoint
 
         target = choose_device(device)

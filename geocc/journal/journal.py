@@ -121,7 +121,7 @@ class Journal:
         self._order = np.argsort(plan.tile_ids)
         self._done = np.zeros(len(plan), bool)
         self._next = 0
-        self._rows = self._schema.empty_table()
+        self._rows = pa.Table.from_batches([], schema=self._schema)  # `empty_table` would import pandas
         for path in _parts(folder):
             self._recover(path)
 

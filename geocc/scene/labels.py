@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["parse_label"]
 
@@ -17,6 +19,8 @@ def parse_label(text: object) -> pd.Timestamp | None:
     """
     if not isinstance(text, str):
         return None
+    import pandas as pd
+
     iso = re.sub(r"^(\d{4}):(\d{2}):(\d{2})", r"\1-\2-\3", text.strip())
     stamp = pd.to_datetime(iso, errors="coerce", utc=True)
     return None if pd.isna(stamp) else stamp.tz_localize(None)

@@ -208,13 +208,13 @@ def _per_date(nodata: float | tuple[float | None, float | None] | None) -> tuple
 
 def open_date(date: str, data: Raster, bands: BandTriple | None, nodata: float | None) -> Source:
     """A source over whatever was passed, called `date` in messages; heavy packages are imported for the kind that it is."""
-    import xarray as xr
-
-    from geocc.scene.arrays import open_array
-
-    if isinstance(data, (xr.DataArray, xr.Dataset)):
-        return open_array(data, date=date, bands=bands, nodata=nodata)
     if not isinstance(data, (str, os.PathLike)):
+        import xarray as xr
+
+        from geocc.scene.arrays import open_array
+
+        if isinstance(data, (xr.DataArray, xr.Dataset)):
+            return open_array(data, date=date, bands=bands, nodata=nodata)
         raise InputError(
             f"{date} is a {type(data).__name__}, and should be an xarray.DataArray, an xarray.Dataset, or the path or URL of "
             "a raster. A NumPy array does not say where it lies: open the file with `rioxarray.open_rasterio`."

@@ -8,11 +8,13 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from .build import PlanLike, build_layer
+    from .checks import LAYER_NAME, check_writable
     from .footprints import write_footprints
     from .readers import read_layer
-    from .schema import COLUMNS, TileResult, TileStatus, restore_dtypes, validate_layer
+    from .result import TileResult, TileStatus
+    from .schema import COLUMNS, restore_dtypes, validate_layer
     from .text import MAX_CAPTION_LENGTH, clean_caption
-    from .writers import LAYER_NAME, check_writable, write_layer
+    from .writers import write_layer
 
 __all__ = [
     "COLUMNS",
@@ -36,10 +38,12 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "build": ["PlanLike", "build_layer"],
+        "checks": ["LAYER_NAME", "check_writable"],
         "footprints": ["write_footprints"],
         "readers": ["read_layer"],
-        "schema": ["COLUMNS", "TileResult", "TileStatus", "restore_dtypes", "validate_layer"],
+        "result": ["TileResult", "TileStatus"],
+        "schema": ["COLUMNS", "restore_dtypes", "validate_layer"],
         "text": ["MAX_CAPTION_LENGTH", "clean_caption"],
-        "writers": ["LAYER_NAME", "check_writable", "write_layer"],
+        "writers": ["write_layer"],
     },
 )

@@ -13,7 +13,7 @@ from geocc.errors import InputError, MissingCRSError
 from geocc.scene.privacy import mask_secrets
 
 from .metadata import METADATA_KEY, json_safe
-from .schema import DTYPES, TileResult, validate_layer
+from .schema import DTYPES, validate_layer
 from .text import clean_caption
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from numpy.typing import NDArray
+
+    from .result import TileResult
 
 __all__ = ["PlanLike", "build_layer", "plan_footprints"]
 

@@ -9,7 +9,8 @@ import geopandas as gpd
 import numpy as np
 
 from .build import plan_footprints
-from .writers import check_writable, write_frame
+from .checks import check_writable
+from .writers import write_frame
 
 if TYPE_CHECKING:
     import os

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from .checks import FORMAT_NAMES
 from .delimited import read_csv, sidecar_path, write_csv
 from .geojson import read_geojson, write_geojson
 from .geoparquet import read_geoparquet, write_geoparquet
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-__all__ = ["FORMATS", "Format", "accepted_suffixes"]
+__all__ = ["FORMATS", "Format"]
 
 
 class Writer(Protocol):
@@ -44,21 +45,16 @@ class Format:
     companion: Callable[[Path], Path] | None = None
 
 
-_GEOPARQUET = Format("GeoParquet", write_geoparquet, read_geoparquet)
-_GEOJSON = Format("GeoJSON", write_geojson, read_geojson)
+_GEOPARQUET = Format(FORMAT_NAMES[".parquet"], write_geoparquet, read_geoparquet)
+_GEOJSON = Format(FORMAT_NAMES[".geojson"], write_geojson, read_geojson)
 
 FORMATS = {
-    ".gpkg": Format("GeoPackage", write_geopackage, read_geopackage),
+    ".gpkg": Format(FORMAT_NAMES[".gpkg"], write_geopackage, read_geopackage),
     ".parquet": _GEOPARQUET,
     ".geoparquet": _GEOPARQUET,
-    ".fgb": Format("FlatGeobuf", write_flatgeobuf, read_flatgeobuf),
+    ".fgb": Format(FORMAT_NAMES[".fgb"], write_flatgeobuf, read_flatgeobuf),
     ".geojson": _GEOJSON,
     ".json": _GEOJSON,
-    ".csv": Format("CSV", write_csv, read_csv, sidecar_path),
+    ".csv": Format(FORMAT_NAMES[".csv"], write_csv, read_csv, sidecar_path),
 }
 """Every format by the suffix of its files."""
-
-
-def accepted_suffixes() -> str:
-    """Name the suffixes and their formats, for messages."""
-    return ", ".join(f"{suffix} ({form.name})" for suffix, form in FORMATS.items())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from geocc.errors import GeoccError, ReadError
 
-from .formats import FORMATS, accepted_suffixes
+from .checks import accepted_suffixes
+from .formats import FORMATS
 from .schema import restore_dtypes, validate_layer
 
 if TYPE_CHECKING:

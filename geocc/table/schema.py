@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -13,12 +10,13 @@ import pandas as pd
 from geocc.errors import InputError, MissingCRSError
 
 from .metadata import layer_metadata
+from .result import UNIT_INTERVAL, TileStatus
 from .text import clean_caption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COLUMNS", "DTYPES", "TileResult", "TileStatus", "restore_dtypes", "validate_layer"]
+__all__ = ["COLUMNS", "DTYPES", "restore_dtypes", "validate_layer"]
 
 DTYPES = {
     "tile_id": "string",
@@ -39,72 +37,6 @@ DTYPES = {
 
 COLUMNS = (*DTYPES, "geometry")
 """The columns of the result, in order."""
-
-_UNIT_INTERVAL = ("change_probability", "confidence", "valid_fraction")
-
-
-class TileStatus(StrEnum):
-    """What became of a planned tile."""
-
-    OK = "ok"
-    """The model was asked and answered."""
-    SKIPPED_NODATA = "skipped_nodata"
-    """Too few pixels are valid in both dates; the model was not asked."""
-    SKIPPED_UNCHANGED = "skipped_unchanged"
-    """The change probability fell below the gate; the caption is the captioner's own no-change sentence."""
-    FAILED = "failed"
-    """Reading or captioning failed; `error` says how."""
-
-    @property
-    def has_caption(self) -> bool:
-        """Whether tiles of this status carry a caption and a changed flag."""
-        return self in {TileStatus.OK, TileStatus.SKIPPED_UNCHANGED}
-
-
-@dataclass(frozen=True, slots=True)
-class TileResult:
-    """What is known of one planned tile once it has been dealt with.
-
-    Attributes:
-        tile_id: The name the plan gave to the tile.
-        status: What became of it.
-        caption: What the model wrote, raw; None where `status` has no caption.
-        changed: Whether the model says that the ground changed; None where `status` has no caption.
-        change_probability: In [0, 1], or NaN where there is none.
-        confidence: In [0, 1], or NaN where there is none.
-        error: Why the tile failed; None unless `status` is failed.
-        valid_fraction: Share of the tile's pixels, in [0, 1], that are valid in both dates, or NaN where unknown.
-
-    Raises:
-        InputError: The status and the other values contradict each other, or a share is outside [0, 1].
-    """
-
-    tile_id: str
-    status: TileStatus
-    caption: str | None = None
-    changed: bool | None = None
-    change_probability: float = float("nan")
-    confidence: float = float("nan")
-    error: str | None = None
-    valid_fraction: float = float("nan")
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "status", _status(self.status, of=self.tile_id))
-        expected = self.status.has_caption
-        if (self.caption is not None) != expected or (self.changed is not None) != expected:
-            raise InputError(
-                f"tile {self.tile_id!r} has status {self.status.value!r}, caption {self.caption!r} and changed "
-                f"{self.changed!r}: {'both are needed' if expected else 'neither may be given'} with this status"
-            )
-        if bool(self.error) != (self.status is TileStatus.FAILED):
-            raise InputError(
-                f"tile {self.tile_id!r} has status {self.status.value!r} and error {self.error!r}: "
-                "an error text goes with status 'failed', and only with it"
-            )
-        for name in _UNIT_INTERVAL:
-            value = getattr(self, name)
-            if not (math.isnan(value) or 0.0 <= value <= 1.0):
-                raise InputError(f"tile {self.tile_id!r} has {name} {value}: expected 0 to 1, or NaN for unknown")
 
 
 def restore_dtypes(gdf: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -177,14 +109,6 @@ def _check_columns(gdf: Any) -> None:
         raise InputError(f"a layer has one geometry, and this has {', '.join(others)} too: gdf.drop(columns={others})")
 
 
-def _status(value: str, *, of: str) -> TileStatus:
-    try:
-        return TileStatus(value)
-    except ValueError:
-        known = ", ".join(TileStatus)
-        raise InputError(f"tile {of!r} has status {value!r}, expected one of {known}") from None
-
-
 def _has_dtype(column: Any, dtype: str) -> bool:
     # Compared as dtypes: by name, pandas' two kinds of string are the same.
     return bool(column.dtype == pd.api.types.pandas_dtype(dtype))
@@ -220,7 +144,7 @@ def _is_unclean(text: Any) -> Any:
 
 
 def _is_out_of_range(gdf: gpd.GeoDataFrame) -> Any:
-    return ((gdf[list(_UNIT_INTERVAL)] < 0) | (gdf[list(_UNIT_INTERVAL)] > 1)).any(axis="columns")
+    return ((gdf[list(UNIT_INTERVAL)] < 0) | (gdf[list(UNIT_INTERVAL)] > 1)).any(axis="columns")
 
 
 def _is_not_areal(gdf: gpd.GeoDataFrame) -> Any:
@@ -239,7 +163,7 @@ _ROW_RULES: tuple[tuple[Callable[[gpd.GeoDataFrame], Any], str], ...] = (
         lambda gdf: gdf["error"].fillna("").ne("") != gdf["status"].eq(TileStatus.FAILED.value),
         "an error text goes with status 'failed', and only with it",
     ),
-    (_is_out_of_range, f"{', '.join(_UNIT_INTERVAL)} must be 0 to 1, or NaN for unknown"),
+    (_is_out_of_range, f"{', '.join(UNIT_INTERVAL)} must be 0 to 1, or NaN for unknown"),
     (
         lambda gdf: _is_unclean(gdf["caption"]) | _is_unclean(gdf["error"]),
         "the caption or error holds control characters or is too long: map geocc.table.clean_caption over the column",

@@ -14,7 +14,7 @@ from geocc.data.regions.vectors import column_texts, in_pixels, name_some
 from geocc.errors import InputError
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
 from geocc.scene.window import PixelWindow
-from geocc.table.schema import TileStatus
+from geocc.table.result import TileStatus
 
 if TYPE_CHECKING:
     import geopandas as gpd

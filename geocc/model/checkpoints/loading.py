@@ -16,6 +16,7 @@ from geocc.model.chat import END_OF_TURN
 from geocc.model.checkpoints.files import WeightFiles, read_json
 from geocc.model.checkpoints.layouts import OWN, layout_of, own_config
 from geocc.model.checkpoints.matching import match, read_state
+from geocc.model.checkpoints.meta import NoMetaArithmetic
 from geocc.model.modeling import CCExpertForConditionalGeneration
 from geocc.model.processing import CCExpertProcessor
 
@@ -94,7 +95,7 @@ def load_checkpoint(
 def _build(
     config: CCExpertConfig, *, files: WeightFiles, report: ConversionReport, dtype: str | torch.dtype | None
 ) -> Any:
-    with quiet_bars():
+    with quiet_bars(), NoMetaArithmetic():
         model = CCExpertForConditionalGeneration.from_pretrained(
             None,
             config=config,

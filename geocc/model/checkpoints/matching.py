@@ -8,6 +8,7 @@ import torch
 
 from geocc.errors import CheckpointError
 from geocc.model.checkpoints.layouts import OWN, is_base
+from geocc.model.checkpoints.meta import NoMetaArithmetic
 from geocc.model.checkpoints.names import dead_reason, own_name
 from geocc.model.checkpoints.report import ConversionReport, Mismatch
 from geocc.model.modeling import CCExpertForConditionalGeneration
@@ -71,7 +72,7 @@ def read_state(files: WeightFiles, *, report: ConversionReport) -> dict[str, Ten
 
 
 def _expected_shapes(config: CCExpertConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
+    with NoMetaArithmetic(), torch.device("meta"):
         model = CCExpertForConditionalGeneration(config)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if config.tie_word_embeddings:
