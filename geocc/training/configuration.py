@@ -134,6 +134,10 @@ class TrainingConfig(Settings):
             raise InputError(
                 "recipe.change_map_weight trains heads that an adapter cannot carry: leave it out, or leave lora out"
             )
+        if self.recipe.bf16_weights:
+            raise InputError(
+                "recipe.bf16_weights is for full training, and lora trains adapters: leave one of them out"
+            )
         if stray := [part for part in self.lora.full if part not in self.recipe.train]:
             raise InputError(f"lora.full names {', '.join(stray)}, which recipe.train does not")
         if set(self.lora.full) == set(self.recipe.train):

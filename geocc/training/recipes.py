@@ -61,6 +61,9 @@ class Stage(Settings):
             and devices. `micro_batch` is the mean of the micro batches' means, as the reference computes it
             (Transformers 4.40); for a step of one micro batch on one device they are the same.
         bf16: Whether products are computed in bfloat16; weights and AdamW's moments stay float32. [script]
+        bf16_weights: Whether the weights are bfloat16 too, stepped through float32 copies that the optimizer keeps
+            (`geocc.training.master_weights`), so that no product begins with a conversion: on a processor a third faster.
+            Ours.
         gradient_checkpointing: Whether activations are computed again in the backward pass to save memory. [script]
         compile: Whether the model goes through `torch.compile`. [script]
         change_map_weight: Weight of lessons from the records' change masks (`geocc.training.tutor`); 0 for none. Ours:
@@ -94,6 +97,7 @@ class Stage(Settings):
     max_grad_norm: Rate = 1.0
     loss_average: Literal["tokens", "micro_batch"] = "tokens"
     bf16: bool = True
+    bf16_weights: bool = False
     gradient_checkpointing: bool = True
     compile: bool = True
     change_map_weight: Rate = 0.0
@@ -117,6 +121,8 @@ class Stage(Settings):
                 "captions is 'none', so that change maps are all there is to learn, and the language model learns nothing: "
                 "set change_map_weight, and take language_model out of train"
             )
+        if self.bf16_weights and not self.bf16:
+            raise InputError("bf16_weights asks for what bf16=false refuses: set both, or neither")
         if self.change_classes and not self.change_map_weight:
             raise InputError("change_classes is of no use without change_map_weight: set both, or neither")
         return self

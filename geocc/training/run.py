@@ -117,7 +117,7 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
         provenance=provenance,
     )
     try:
-        with attention_kernels(trainer.args):
+        with attention_kernels(trainer.args, bf16=config.recipe.bf16):
             done = trainer.train(resume_from_checkpoint=None if point is None else str(point))
     finally:
         _stop_scorers(config)
@@ -169,6 +169,8 @@ def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
                 seed=config.recipe.seed,
                 start=start.path,
             )
+        if config.recipe.bf16_weights:
+            start.model.to(torch.bfloat16)
         return start.model
     model = start.model
     if config.lora.quantize == "4bit":

@@ -14,6 +14,7 @@ from geocc.model.checkpoints.loading import quiet_bars
 from geocc.training.arguments import training_arguments
 from geocc.training.collator import RECORD_IDS, ImageCollator, PairCollator
 from geocc.training.dataset import EpochSampler
+from geocc.training.master_weights import MasterWeights
 from geocc.training.muon import MuonAdamW
 from geocc.training.optimizer import parameter_groups
 from geocc.training.packing import PackedCollator
@@ -97,14 +98,21 @@ class CCExpertTrainer(Trainer):
         """Make the optimizer, with a group for each learning rate."""
         if self.optimizer is None:
             target: Any = self.model if model is None else model
-            groups = parameter_groups(target, self._config.recipe)
-            kind, settings = self.get_optimizer_cls_and_kwargs(self.args, target)
-            if self._config.recipe.optimizer == "muon":
-                self.optimizer = MuonAdamW(groups, betas=settings["betas"], eps=settings["eps"])
-            else:
-                plain = [{k: v for k, v in group.items() if k not in {"names", "muon"}} for group in groups]
-                self.optimizer = kind(plain, **settings)
+            recipe = self._config.recipe
+            groups = parameter_groups(target, recipe)
+            self.optimizer = (
+                MasterWeights(groups, self._make_optimizer) if recipe.bf16_weights else self._make_optimizer(groups)
+            )
         made: Optimizer = self.optimizer
+        return made
+
+    def _make_optimizer(self, groups: list[dict[str, Any]]) -> Optimizer:
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        if self._config.recipe.optimizer == "muon":
+            return MuonAdamW(groups, betas=settings["betas"], eps=settings["eps"])
+        made: Optimizer = kind(
+            [{k: v for k, v in group.items() if k not in {"names", "muon"}} for group in groups], **settings
+        )
         return made
 
     def training_step(
@@ -184,6 +192,8 @@ class CCExpertTrainer(Trainer):
             state_dict = {name: value for name, value in state_dict.items() if not name.startswith(TUTOR_PREFIX)}
         with quiet_bars():
             super()._save(output_dir, state_dict)
+        if not self.args.should_save:
+            return  # Transformers asks every process, and the first one writes
         if tutored:
             save_tutor(own, folder)
         # A pickle is nothing to hand on, and geocc_training.yaml says the same.
@@ -198,7 +208,7 @@ class CCExpertTrainer(Trainer):
     def _broken(self, fault: str, records: list[str]) -> TrainingError:
         return TrainingError(
             f"{fault} at step {self.state.global_step + 1}, in the batch of records {', '.join(map(repr, records))}; "
-            "look at these records, lower recipe.learning_rate, or set recipe.bf16=false, and go on from the last "
+            "look at these records, lower recipe.learning_rate, or set recipe.compile=false or recipe.bf16=false, and go on from the last "
             "checkpoint with --resume."
         )
 

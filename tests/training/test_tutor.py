@@ -179,8 +179,9 @@ def test_the_eye_alone_learns_from_labels_without_a_word(base, masked, tmp_path,
     assert not {"language_model", "weight"} & moved
 
 
-def test_a_run_by_muon_goes_on_where_it_was_killed(base, masked, tmp_path):
-    recipe = {"optimizer": "muon"}
+@pytest.mark.parametrize("recipe", [{}, {"bf16": True, "bf16_weights": True}], ids=["float32", "bfloat16"])
+def test_a_run_by_muon_goes_on_where_it_was_killed(base, masked, tmp_path, recipe):
+    recipe = {"optimizer": "muon"} | recipe
     whole = train(taught(base, masked, tmp_path / "whole", recipe=recipe))
     cut = taught(base, masked, tmp_path / "cut", recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
