@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from geocc.errors import CaptionError, InputError
 from geocc.inference.captioner import Caption, Captioner, TileBatch
+from geocc.scene.slots import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["BatchRunner", "OnError", "TileFailure", "initial_batch_size", "is_out_of_memory"]
@@ -104,7 +104,7 @@ class BatchRunner:
             done += len(part)
 
     def _caption(self, part: Sequence[tuple[str, NDArray[np.uint8]]]) -> Sequence[Caption]:
-        batch = TileBatch(images=np.stack([image for _, image in part]), tile_ids=tuple(tile_id for tile_id, _ in part))
+        batch = TileBatch(side_by_side([image for _, image in part]), tuple(tile_id for tile_id, _ in part))
         captions = self.captioner.caption(batch)
         if len(captions) != len(batch):
             raise CaptionError(

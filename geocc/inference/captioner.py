@@ -44,6 +44,7 @@ class TileBatch:
 
     Attributes:
         images: `(B, T=2, C=3, H, W)` uint8, red, green, blue, the earlier date first. Invalid pixels are 0 in both dates.
+            Not to be changed: a batch that does not fit into memory is tried again in parts.
         tile_ids: One name per tile, for messages.
     """
 

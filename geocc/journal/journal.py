@@ -3,7 +3,7 @@
     changes.gpkg.journal/
       _run.json               what the run depends on; a run with another one does not go on with this journal
       part-000000.parquet     1,024 results and their footprints
-      part-000001.parquet     the newest: replaced, whole, with every batch until it is full
+      part-000001.parquet     the newest: replaced, whole, with every batch until it is full, and flushed behind the run
 
 The layout is explained in ADR 0007.
 """
@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from geocc.errors import InputError, WriteError
 from geocc.journal.fingerprint import differences
+from geocc.journal.flushing import FLUSHES_BEHIND, Flusher
 from geocc.journal.lock import lock
 from geocc.journal.parts import encoded, part_schema, part_table, read_part, replace_file, table_results
 from geocc.table import TileResult, TileStatus
@@ -94,7 +95,7 @@ def open_journal(
         if _parts(folder):
             _check_same_run(folder, fingerprint)
         else:
-            replace_file(folder / _RUN, json.dumps(fingerprint, indent=1).encode())
+            replace_file(folder / _RUN, json.dumps(fingerprint, indent=1).encode(), flush=True)
         return Journal(folder, plan, held)
     except BaseException:
         held.close()
@@ -122,14 +123,20 @@ class Journal:
         self._done = np.zeros(len(plan), bool)
         self._next = 0
         self._rows = pa.Table.from_batches([], schema=self._schema)  # `empty_table` would import pandas
+        self._flusher = Flusher(folder)
         for path in _parts(folder):
             self._recover(path)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self.close()
+        except WriteError as failed:
+            if error is None:
+                raise
+            error.add_note(str(failed))
 
     @property
     def done(self) -> int:
@@ -141,7 +148,7 @@ class Journal:
         return np.flatnonzero(~self._done)
 
     def append(self, results: Sequence[TileResult]) -> None:
-        """Keep a batch of results: once this returns they outlive the process.
+        """Keep a batch of results: once this returns they outlive the process, and a moment later a power cut.
 
         Raises:
             WriteError: The disk is full, or the folder cannot be written any more.
@@ -153,29 +160,47 @@ class Journal:
         if self._done[position].any() or len(np.unique(position)) < len(position):
             raise InputError(f"more than one result has come for a tile of the batch from {results[0].tile_id!r} on")
         table = part_table(results, self._plan, position, self._schema)
-        rows = pa.concat_tables([self._rows, table])
-        replace_file(self.folder / f"part-{self._next:06d}.parquet", encoded(rows))
+        rows = pa.concat_tables([self._rows, table]).combine_chunks()
+        full = len(rows) >= ROWS_PER_PART
+        path = self.folder / f"part-{self._next:06d}.parquet"
+        self._flusher.check()
+        replace_file(path, encoded(rows, small=full), flush=not FLUSHES_BEHIND)
         self._rows = rows
         self._done[position] = True
-        if len(rows) >= ROWS_PER_PART:
+        if FLUSHES_BEHIND:
+            self._flusher.flush(path)
+        if full:
             self._next += 1
             self._rows = self._schema.empty_table()
 
     def results(self) -> Iterator[TileResult]:
-        """All results, one per tile; of a tile that was tried again, the last."""
+        """All results, one per tile; of a tile that was tried again, the last.
+
+        Raises:
+            WriteError: A part could not be flushed to the disk.
+        """
+        self._flusher.check()
         latest: dict[str, TileResult] = {}
         for path in _parts(self.folder):
             latest.update((result.tile_id, result) for result in table_results(read_part(path)))
         return iter(latest.values())
 
     def close(self) -> None:
-        """Let another process have the journal. One without results is removed."""
-        if not _parts(self.folder):
-            self._remove()
-        self._held.close()
+        """Flush what is not yet on the disk, and let another process have the journal. One without results is removed.
+
+        Raises:
+            WriteError: A part could not be flushed.
+        """
+        try:
+            if not _parts(self.folder):
+                self._remove()
+            self._flusher.close()
+        finally:
+            self._held.close()
 
     def discard(self) -> None:
         """Remove the journal, now that the layer is written."""
+        self._flusher.close(finish=False)
         self._remove()
         self._held.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from geocc.errors import WriteError
+from geocc.journal.flushing import flush_folder, unwritable
 from geocc.scene.footprints import window_polygons
 from geocc.scene.grid import grid_crs
 from geocc.scene.privacy import mask_secrets
@@ -104,8 +103,13 @@ def table_results(table: pa.Table) -> Iterator[TileResult]:
         yield TileResult(**dict(zip(names, values, strict=True)))
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in place, whole: whatever happens, `path` is what it was or holds all of `data`.
+def replace_file(path: Path, data: bytes, *, flush: bool) -> None:
+    """Put a file in place, whole: whatever happens to the process, `path` is what it was or holds all of `data`.
+
+    Args:
+        path: The file.
+        data: What it is to hold.
+        flush: Whether to wait until it outlives a power cut as well.
 
     Raises:
         WriteError: The disk is full, or the folder cannot be written any more.
@@ -114,35 +118,28 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         with draft.open("wb") as file:
             file.write(data)
-            file.flush()
-            # Without this a power cut after the move could leave an empty file under the final name.
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                # Without this a power cut after the move could leave an empty file under the final name.
+                os.fsync(file.fileno())
         draft.replace(path)
-        _flush_folder(path.parent)
+        if flush:
+            flush_folder(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise WriteError(
-            f"the journal {path.parent} cannot be written: {error.strerror or error}. What was done before this batch is "
-            "kept: make room, and go on with resume=True (command line: --resume)."
-        ) from error
+        raise unwritable(path.parent, error) from error
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a move outlive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
-            raise
-    finally:
-        os.close(descriptor)
+def encoded(table: pa.Table, *, small: bool) -> bytes:
+    """A table as the bytes of a Parquet file.
 
-
-def encoded(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file."""
+    Args:
+        table: The table.
+        small: Whether to spend time on its size: not for a file that the next batch replaces.
+    """
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    if small:
+        pq.write_table(table, buffer, compression="zstd")
+    else:
+        pq.write_table(table, buffer, compression="lz4", use_dictionary=False, write_statistics=False)
     return buffer.getvalue()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocc.errors import ReadError
-from geocc.scene.source import Planes
+from geocc.scene.source import Planes, all_valid, known_valid
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class CachedSource:
 
     def read(self, window: PixelWindow) -> Planes:
         """Read a window out of the cells under it; raises ReadError as the source does."""
-        rows, cols = self._touched(window)
-        wanted = [(row, col) for row in rows for col in cols]
+        wanted = self._touched(window)
         with self._lock:
             cells = {cell: self._kept[cell] for cell in wanted if cell in self._kept}
         if len(cells) < len(wanted):
@@ -117,17 +116,15 @@ class CachedSource:
         top, bottom = int(self._under.top[position]), int(self._under.bottom[position])
         left, right = int(self._under.left[position]), int(self._under.right[position])
         with self._lock:
-            self._uses[top:bottom, left:right] -= 1
             for cell in ((r, c) for r in range(top, bottom) for c in range(left, right)):
+                self._uses[cell] -= 1
                 if self._uses[cell] <= 0:
                     self._drop(cell)
 
-    def _touched(self, window: PixelWindow) -> tuple[range, range]:
-        (top, bottom), (left, right) = (
-            (bisect_right(edges, side.start) - 1, bisect_left(edges, side.stop))
-            for edges, side in ((self._rows, window.rows), (self._cols, window.cols))
-        )
-        return range(top, bottom), range(left, right)
+    def _touched(self, window: PixelWindow) -> list[tuple[int, int]]:
+        top, bottom = bisect_right(self._rows, window.row) - 1, bisect_left(self._rows, window.row + window.height)
+        left, right = bisect_right(self._cols, window.col) - 1, bisect_left(self._cols, window.col + window.width)
+        return [(row, col) for row in range(top, bottom) for col in range(left, right)]
 
     def _unit(self, cell: tuple[int, int]) -> tuple[int, int]:
         return int(self._cells.unit_of_row[cell[0]]), int(self._cells.unit_of_col[cell[1]])
@@ -202,14 +199,14 @@ class CachedSource:
         return found
 
     def _assemble(self, window: PixelWindow, cells: dict[tuple[int, int], Planes]) -> Planes:
-        whole = all(planes.valid.strides == (0, 0) for planes in cells.values())
-        shape = (window.height, window.width)
         if len(cells) == 1:
             ((row, col), planes), *_ = cells.items()
             inside = window.shifted(rows=-self._rows[row], cols=-self._cols[col])
             return Planes(planes.values[:, inside.rows, inside.cols], planes.valid[inside.rows, inside.cols])
+        whole = all(known_valid(planes.valid) for planes in cells.values())
+        shape = (window.height, window.width)
         values = np.empty((3, *shape), self.source.dtype)
-        valid = np.broadcast_to(np.True_, shape) if whole else np.empty(shape, bool)
+        valid = all_valid(shape) if whole else np.empty(shape, bool)
         for (row, col), planes in cells.items():
             top, left = self._rows[row], self._cols[col]
             r0, r1 = max(top, window.rows.start), min(self._rows[row + 1], window.rows.stop)
@@ -234,8 +231,8 @@ def _wanted_last(cell: tuple[int, int]) -> tuple[int, int]:
 
 def _compact(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask, in no memory where all of it is valid."""
-    return np.broadcast_to(np.True_, valid.shape) if valid.all() else valid.copy()
+    return all_valid(valid.shape) if known_valid(valid) or valid.all() else valid.copy()
 
 
 def _size(planes: Planes) -> int:
-    return int(planes.values.nbytes + (planes.valid.nbytes if any(planes.valid.strides) else 0))
+    return int(planes.values.nbytes + (0 if known_valid(planes.valid) else planes.valid.nbytes))

@@ -99,13 +99,14 @@ class FileSource:
             with env_ctx_if_needed():  # outside of an Env, GDAL writes its remarks to stderr
                 dataset = self.handles.get()
                 values = self._bands_under(dataset, where)
-                mask = dataset.read_masks(self.indexes[0], window=where) > 0 if self.has_mask else True
+                mask = dataset.read_masks(self.indexes[0], window=where) > 0 if self.has_mask else None
         except (RasterioError, OSError, ValueError) as error:
             raise ReadError(
                 f"{self.date} ({self.name}) cannot be read at {window}: {mask_secrets(_cause(error))}. The file is "
                 "damaged or incomplete there: check it with `gdalinfo -checksum`, and fetch it again."
             ) from None  # the cause's own text may hold a signed address
-        return Planes(self.flip.turn(values), self.flip.turn(valid_pixels(values, self.nodata) & mask))
+        valid = valid_pixels(values, self.nodata)
+        return Planes(self.flip.turn(values), self.flip.turn(valid if mask is None else valid & mask))
 
     def _bands_under(self, dataset: Any, where: Window) -> Any:
         distinct = sorted(set(self.indexes))

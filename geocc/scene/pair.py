@@ -13,6 +13,7 @@ from geocc.errors import InputError
 from geocc.scene.alignment import align_sources, check_align
 from geocc.scene.bands import BandChoice, BandTriple, bands_per_date
 from geocc.scene.scaling import Scale, Stretch, choose_stretch
+from geocc.scene.source import all_valid, known_valid
 from geocc.scene.views import check_resampling
 from geocc.scene.window import PixelWindow, Tile
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import xarray as xr
+    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
     from geocc.scene.source import Source
@@ -76,11 +78,12 @@ class ScenePair:
         t1, t2 = views
         return replace(self, t1=t1, t2=t2)
 
-    def read(self, window: PixelWindow) -> Tile:
+    def read(self, window: PixelWindow, *, out: NDArray[np.uint8] | None = None) -> Tile:
         """Read both dates under a window of the grid.
 
         Args:
             window: May reach over the edge of the grid: what lies outside comes back as invalid zeros.
+            out: Memory `(2, 3, h, w)` for the image of a window inside the grid.
 
         Returns:
             uint8 image `(T=2, C=3, h, w)` and validity `(h, w)`. A pixel is valid where it lies inside both scenes and
@@ -89,23 +92,27 @@ class ScenePair:
         Raises:
             ReadError: A date cannot be read there.
         """
-        height, width = self.geobox.shape
+        height, width = self.geobox.shape.yx
         inside = window.clipped(height=height, width=width)
         if inside.is_empty:
             shape = (max(window.height, 0), max(window.width, 0))
             return Tile(np.zeros((2, 3, *shape), np.uint8), np.zeros(shape, bool))
-        tile = self._read_inside(inside)
         if inside == window:
-            return tile
+            return self._read_inside(inside, out)
+        tile = self._read_inside(inside, None)
         before = inside.row - window.row, inside.col - window.col
         after = window.height - inside.height - before[0], window.width - inside.width - before[1]
         margins = tuple(zip(before, after, strict=True))
         return Tile(np.pad(tile.image, ((0, 0), (0, 0), *margins)), np.pad(tile.valid, margins))
 
-    def _read_inside(self, window: PixelWindow) -> Tile:
-        dates = [view.read(window) for view in (self.t1, self.t2)]
-        valid = dates[0].valid & dates[1].valid
-        return Tile(np.stack([self.scale.apply(planes.values, valid) for planes in dates]), valid)
+    def _read_inside(self, window: PixelWindow, out: NDArray[np.uint8] | None) -> Tile:
+        dates = [view.read(window) for view in self.views]
+        masks = [planes.valid for planes in dates if not known_valid(planes.valid)]
+        valid = np.logical_and.reduce(masks) if masks else all_valid((window.height, window.width))
+        image = np.empty((2, 3, *valid.shape), np.uint8) if out is None else out
+        for picture, planes in zip(image, dates, strict=True):
+            self.scale.apply(planes.values, valid, out=picture)
+        return Tile(image, valid if masks else np.ones(valid.shape, bool))
 
     def describe(self) -> dict[str, Any]:
         """What the pair is made of, as plain JSON values without secrets: sources, bands, dates, grid, scale."""

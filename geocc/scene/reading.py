@@ -13,6 +13,7 @@ from geocc.errors import InputError, ReadError
 from geocc.scene.blocks import Cells, Windows
 from geocc.scene.cache import CachedSource
 from geocc.scene.schedule import plan_windows, reading_order
+from geocc.scene.slots import TileSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -34,6 +35,7 @@ BLOCK_CACHE_BYTES = 512 * 2**20
 
 _AHEAD_BYTES = 64 * 2**20  # of tiles that are read and wait for the model
 _MOST_AHEAD = 64
+_GROUP = 8  # tiles without a new block that one thread reads in one go
 
 
 class Scene(Protocol[_Tile_co]):
@@ -48,8 +50,8 @@ class Scene(Protocol[_Tile_co]):
         """The same scene with its dates read in another way."""
         ...
 
-    def read(self, window: PixelWindow) -> _Tile_co:
-        """All dates under a window of the grid."""
+    def read(self, window: PixelWindow, *, out: NDArray[np.uint8] | None = None) -> _Tile_co:
+        """All dates under a window of the grid, their pixels in `out` `(T, C=3, h, w)` if given."""
         ...
 
 
@@ -93,11 +95,12 @@ def read_tiles(
         raise InputError(f"threads is {threads}; expected 0 or more.")
     order = reading_order(scene, plan)
     cached, release, is_first = _cached(scene, plan, order, budget=cache_bytes)
+    slots = TileSlots(plan, dates=len(scene.views))
 
     def read(at: int) -> ReadTile[_Tile]:
         position = int(order[at])
         try:
-            return ReadTile(position, cached.read(plan[position]))
+            return ReadTile(position, cached.read(plan[position], out=slots.take(at)))
         except ReadError as error:
             return ReadTile(position, None, error)
         finally:
@@ -120,24 +123,31 @@ def _ahead(
     """The results of `read` in order, `depth` to twice as many of them under way before they are asked for.
 
     Of each `depth` tiles those that open a new block are begun first: their neighbours would only wait for the same block.
+    These are read a few at a time, for to hand a tile from thread to thread costs about as much as to copy it.
     """
     from geocc.scene.gdal import thread_environment
 
     count = len(is_first)
-    waiting: dict[int, Future[ReadTile[_Tile]]] = {}
+    waiting: dict[int, tuple[Future[list[ReadTile[_Tile]]], int]] = {}
     pool = ThreadPoolExecutor(threads, thread_name_prefix="geocc-read", initializer=thread_environment())
 
+    def read_all(group: Sequence[int]) -> list[ReadTile[_Tile]]:
+        return [read(at) for at in group]
+
     def begin(start: int) -> None:
-        stretch = range(start, min(start + depth, count))
-        for at in sorted(stretch, key=lambda at: not is_first[at]):
-            waiting[at] = pool.submit(read, at)
+        stretch = np.arange(start, min(start + depth, count))
+        first, others = stretch[is_first[stretch]].tolist(), stretch[~is_first[stretch]].tolist()
+        for group in (*([at] for at in first), *(others[i : i + _GROUP] for i in range(0, len(others), _GROUP))):
+            job = pool.submit(read_all, group)
+            waiting.update((at, (job, place)) for place, at in enumerate(group))
 
     try:
         begin(0)
         for start in range(0, count, depth):
             begin(start + depth)
             for at in range(start, min(start + depth, count)):
-                yield waiting.pop(at).result()
+                job, place = waiting.pop(at)
+                yield job.result()[place]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from geocc.errors import ScaleError
+from geocc.scene.source import known_valid
 from geocc.scene.window import PixelWindow
 
 if TYPE_CHECKING:
@@ -48,16 +49,16 @@ class Stretch:
     hi: tuple[float, float, float]
     origin: str
 
-    def apply(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Map `(C, h, w)` values to uint8; invalid pixels become 0. May return `values` itself."""
+    def apply(self, values: NDArray[Any], valid: NDArray[np.bool_], *, out: NDArray[np.uint8]) -> None:
+        """Map `(C, h, w)` values to uint8, into `out` of that shape; invalid pixels become 0."""
         if values.dtype == np.uint8 and self._is_identity:
-            if valid.all():
-                return values
-            return np.where(valid, values, np.uint8(0))
-        lo = np.asarray(self.lo, float)[:, None, None]
-        hi = np.asarray(self.hi, float)[:, None, None]
-        levels = (np.clip(np.where(valid, values, lo), lo, hi) - lo) * (255.0 / (hi - lo))
-        return np.where(valid, np.rint(levels), 0).astype(np.uint8)
+            out[...] = values
+        else:
+            lo = np.asarray(self.lo, float)[:, None, None]
+            hi = np.asarray(self.hi, float)[:, None, None]
+            out[...] = np.rint((np.clip(np.where(valid, values, lo), lo, hi) - lo) * (255.0 / (hi - lo)))
+        if not known_valid(valid):
+            out *= valid
 
     @property
     def _is_identity(self) -> bool:

@@ -91,10 +91,12 @@ class SceneSeries:
         """The same series with its dates read in another way."""
         return replace(self, views=tuple(views))
 
-    def read(self, window: PixelWindow) -> SeriesTile:
-        """Read all dates under a window inside the grid; raises ReadError where one cannot be read."""
+    def read(self, window: PixelWindow, *, out: NDArray[np.uint8] | None = None) -> SeriesTile:
+        """Read all dates under a window inside the grid, into `out` if given; raises ReadError where one cannot be read."""
         planes = [view.read(window) for view in self.views]
-        images = np.stack([self.scale.apply(date.values, date.valid) for date in planes])
+        images = np.empty((len(planes), 3, window.height, window.width), np.uint8) if out is None else out
+        for picture, date in zip(images, planes, strict=True):
+            self.scale.apply(date.values, date.valid, out=picture)
         return SeriesTile(images, np.stack([date.valid for date in planes]))
 
     def describe(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from geocc.scene.blocks import BlockGrid
     from geocc.scene.window import PixelWindow
 
-__all__ = ["Planes", "Source", "empty_planes", "valid_pixels"]
+__all__ = ["Planes", "Source", "all_valid", "empty_planes", "known_valid", "valid_pixels"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +93,17 @@ def empty_planes(window: PixelWindow, dtype: np.dtype[Any]) -> Planes:
     return Planes(np.zeros((3, *shape), dtype), np.zeros(shape, bool))
 
 
+@lru_cache(maxsize=64)
+def all_valid(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask that is True everywhere, in no memory and not to be written to."""
+    return np.broadcast_to(np.True_, shape)
+
+
+def known_valid(valid: NDArray[np.bool_]) -> bool:
+    """Whether a mask is one of `all_valid`, or a part of one: told without a look at its pixels."""
+    return valid.size > 0 and not any(valid.strides) and bool(valid[(0,) * valid.ndim])
+
+
 def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
     """Which pixels hold data, judged by their values over the three chosen bands.
 
@@ -104,10 +116,10 @@ def valid_pixels(values: NDArray[Any], nodata: tuple[float | None, ...]) -> NDAr
         nodata: One value per band, None where the band has none.
 
     Returns:
-        `(h, w)` bool.
+        `(h, w)` bool; from `all_valid` where no value could be invalid.
     """
     if values.dtype.kind != "f" and all(value is None for value in nodata):
-        return np.ones(values.shape[1:], bool)
+        return all_valid(values.shape[1:])
     missing = np.stack([_equals(plane, value) for plane, value in zip(values, nodata, strict=True)])
     impossible = missing[[value is not None and value < 0 for value in nodata]].any(axis=0)
     if values.dtype.kind == "f":

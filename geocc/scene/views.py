@@ -91,8 +91,8 @@ class ShiftedView:
 
     def read(self, window: PixelWindow) -> Planes:
         """Read a window of the pair's grid; ground outside the source comes back as invalid zeros."""
-        wanted = window.shifted(rows=self.row, cols=self.col)
-        height, width = self.source.geobox.shape
+        wanted = window.shifted(rows=self.row, cols=self.col) if self.row or self.col else window
+        height, width = self.source.geobox.shape.yx
         inside = wanted.clipped(height=height, width=width)
         if inside == wanted:
             return self.source.read(inside)

@@ -50,6 +50,8 @@ class PixelWindow:
 
     def clipped(self, *, height: int, width: int) -> PixelWindow:
         """The part of the window inside a grid of `height` rows and `width` columns; empty where there is none."""
+        if 0 <= self.row <= height - self.height and 0 <= self.col <= width - self.width:
+            return self
         top, left = max(self.row, 0), max(self.col, 0)
         bottom, right = min(self.row + self.height, height), min(self.col + self.width, width)
         return PixelWindow(top, left, max(bottom - top, 0), max(right - left, 0))

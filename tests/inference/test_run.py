@@ -24,10 +24,10 @@ def damaged(pair, monkeypatch):
     """The pair, whose middle tile cannot be read."""
     read = type(pair).read
 
-    def fail(self, window):
+    def fail(self, window, **options):
         if window.col == 64:
             raise ReadError("t2 (scene.tif) cannot be read here")
-        return read(self, window)
+        return read(self, window, **options)
 
     monkeypatch.setattr(type(pair), "read", fail)
     return pair
@@ -51,7 +51,7 @@ def test_a_tile_that_cannot_be_read_ends_the_run_when_asked_to(damaged):
 
 
 def test_without_a_readable_tile_the_captioner_is_never_called(pair, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ReadError("gone")
 
     monkeypatch.setattr(type(pair), "read", fail)

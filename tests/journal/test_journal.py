@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -19,8 +20,8 @@ from support.captioners import StubCaptioner
 
 import geocc
 from geocc.errors import InputError, WriteError
-from geocc.journal import differences, journal_path
-from geocc.journal import parts as parts_module
+from geocc.journal import differences, flushing, journal_path
+from geocc.journal import journal as journal_module
 
 
 class Stopping(StubCaptioner):
@@ -213,17 +214,21 @@ def test_something_else_in_the_place_of_the_journal_is_left_alone(scene, output)
     assert journal_path(output).read_text() == "mine"
 
 
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_full_disk_ends_the_run_with_what_was_done_kept(scene, output, monkeypatch):
     written = []
-    fsync = os.fsync
+    encoded = journal_module.replace_file
 
-    def full(descriptor):
-        written.append(descriptor)
-        if len(written) == 9:  # each file and its folder: the fourth part
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        fsync(descriptor)
+    def replace(path, data, *, flush):
+        written.append(path)
+        if len(written) == 5:  # the fourth part
+            monkeypatch.setattr(Path, "replace", full_disk)
+        encoded(path, data, flush=flush)
 
-    monkeypatch.setattr(parts_module.os, "fsync", full)
+    monkeypatch.setattr(journal_module, "replace_file", replace)
     with pytest.raises(WriteError, match=r"No space left.*resume=True"):
         caption(scene, output)
     monkeypatch.undo()
@@ -231,6 +236,56 @@ def test_a_full_disk_ends_the_run_with_what_was_done_kept(scene, output, monkeyp
     rest = StubCaptioner()
     same(caption(scene, output, model=rest, resume=True), caption(scene, output))
     assert len(rest.tiles) == 64 - 24
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flushed at once elsewhere")
+def test_a_flush_that_fails_behind_the_run_ends_it(scene, output, monkeypatch):
+    class Waiting(StubCaptioner):
+        def caption(self, batch):
+            if len(self.tiles) == 16:
+                wait_until(lambda: failed)
+            return super().caption(batch)
+
+    failed = []
+    fsync = os.fsync
+
+    def fail(descriptor):
+        if threading.current_thread().name == "geocc-flush":
+            failed.append(descriptor)
+            full_disk()
+        fsync(descriptor)
+
+    monkeypatch.setattr(flushing.os, "fsync", fail)
+    with pytest.raises(WriteError, match=r"No space left.*resume=True"):
+        caption(scene, output, model=Waiting())
+    assert len(failed) == 1
+    monkeypatch.undo()
+    same(caption(scene, output, resume=True), caption(scene, output))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flushed at once elsewhere")
+def test_what_a_stopped_run_has_done_is_flushed_before_it_ends(scene, output, monkeypatch):
+    flushed, fsync = [], os.fsync
+
+    def keep(descriptor):
+        flushed.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(flushing.os, "fsync", keep)
+    stop(scene, output)
+    (part,) = journal_path(output).glob("part-*")
+    assert part.stat().st_ino in flushed
+    assert journal_path(output).stat().st_ino == flushed[-1]
+    assert not [thread for thread in threading.enumerate() if thread.name == "geocc-flush"]
+
+
+def wait_until(happened):
+    """Wait for another thread."""
+    for _ in range(1000):
+        if happened():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

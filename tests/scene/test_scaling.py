@@ -157,7 +157,8 @@ def test_any_floats_become_finite_bytes(numbers, lo, span):
     values = np.array(numbers, np.float32).reshape(3, 3, 3)
     valid = np.isfinite(values).all(axis=0)
     with np.errstate(invalid="raise", over="raise", divide="raise"):
-        levels = Stretch((lo,) * 3, (lo + span,) * 3, "given").apply(values, valid)
+        levels = np.empty(values.shape, np.uint8)
+        Stretch((lo,) * 3, (lo + span,) * 3, "given").apply(values, valid, out=levels)
     assert levels.dtype == np.uint8
     assert not levels[:, ~valid].any()
 
