@@ -73,7 +73,7 @@ def train(root: Path, *, seed: int, processes: int) -> None:
         command = [*launch, "--module", "geocc", "train", HERE / f"mini/stage{stage}.yaml", *more]
         settings = [f"data.train={data / MIXTURE}", f"recipe.seed={seed + stage}"]
         with (run / f"stage{stage}.log").open("a") as log:
-            subprocess.run(
+            subprocess.run(  # noqa: S603  # our own command
                 [str(part) for part in [*command, *settings]],
                 check=True,
                 cwd=run,
@@ -142,7 +142,7 @@ def _resized(image: np.ndarray) -> np.ndarray:
 
 
 def _python(*arguments: object) -> None:
-    subprocess.run([sys.executable, *map(str, arguments)], check=True)
+    subprocess.run([sys.executable, *map(str, arguments)], check=True)  # noqa: S603  # our own scripts
 
 
 def _arguments() -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import re
@@ -116,14 +117,16 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
         else CaptionEvaluation(records, start.processor, settings=config.evaluation),
         provenance=provenance,
     )
-    try:
-        with attention_kernels(trainer.args, bf16=config.recipe.bf16):
-            done = trainer.train(resume_from_checkpoint=None if point is None else str(point))
-    finally:
-        _stop_scorers(config)
+    mean = math.nan
+    if point is None or not trainer.take_up_the_end(point):
+        try:
+            with attention_kernels(trainer.args, bf16=config.recipe.bf16):
+                mean = trainer.train(resume_from_checkpoint=None if point is None else str(point)).training_loss
+        finally:
+            _stop_scorers(config)
     folder = _save_result(trainer, config, provenance)
     state = trainer.state
-    return TrainingResult(folder, state.global_step, done.training_loss, state.best_metric, state.log_history)
+    return TrainingResult(folder, state.global_step, mean, state.best_metric, state.log_history)
 
 
 def _data(config: TrainingConfig, *, look: bool) -> tuple[Provenance, PairDataset]:
@@ -170,7 +173,7 @@ def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
                 start=start.path,
             )
         if config.recipe.bf16_weights:
-            start.model.to(torch.bfloat16)
+            start.model.bfloat16()
         return start.model
     model = start.model
     if config.lora.quantize == "4bit":

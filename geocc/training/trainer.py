@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from geocc.errors import TrainingError
@@ -107,13 +108,32 @@ class CCExpertTrainer(Trainer):
         return made
 
     def _make_optimizer(self, groups: list[dict[str, Any]]) -> Optimizer:
-        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        target: Any = self.model
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, target)
         if self._config.recipe.optimizer == "muon":
             return MuonAdamW(groups, betas=settings["betas"], eps=settings["eps"])
         made: Optimizer = kind(
             [{k: v for k, v in group.items() if k not in {"names", "muon"}} for group in groups], **settings
         )
         return made
+
+    def take_up_the_end(self, point: Path) -> bool:
+        """Load a run that was stopped after its last step, and before its result was written.
+
+        Transformers would take a step too many.
+
+        Args:
+            point: The run's last checkpoint.
+
+        Returns:
+            False where there are steps left to take; nothing was loaded then.
+        """
+        state = TrainerState.load_from_json(str(point / TRAINER_STATE_NAME))
+        if state.global_step < state.max_steps:
+            return False
+        self.state = state
+        self._load_from_checkpoint(str(state.best_model_checkpoint or point))
+        return True
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None

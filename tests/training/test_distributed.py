@@ -1,5 +1,6 @@
 """Many devices: two processes on a CPU, and the configurations that ship."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from support import ddp_worker, tiny_ccexpert
+from support import ddp_worker, tiny_ccexpert, training
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 import geocc.training
 from geocc.training import load_config
+from geocc.training.tutor import TUTOR_FILE
 
 CONFIGS = Path(geocc.training.__file__).parent / "configs"
 ACCELERATE = ["ddp", "fsdp", "zero2", "zero3"]
@@ -45,6 +47,30 @@ def test_two_processes_have_the_gradients_of_one_with_twice_the_batch(base, reco
         for name, gradient in expected.items():
             assert (found["gradients"][name] - gradient).abs().max() < 1e-5, name
         assert found["loss"] == pytest.approx(loss, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_result_with_the_heads_of_training(base, records, tmp_path):
+    recipe = {"captions": "none", "change_map_weight": 1.0, "max_steps": 2, "bf16": True, "bf16_weights": True}
+    recipe |= {"train": ["vision_tower", "difference_module"], "micro_batch_size": 2, "optimizer": "muon"}
+    listed = json.loads(records.read_text())
+    for record in listed:
+        record["mask_path"] = record["img1_path"]
+    masked = records.with_name("masked.json")
+    masked.write_text(json.dumps(listed))
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(training.settings(base, masked, tmp_path / "out", recipe=recipe)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*command, "--module", "geocc", "train", file],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Written to") == 1
+    assert {"model.safetensors", TUTOR_FILE} <= {path.name for path in (tmp_path / "out/model").iterdir()}
 
 
 @pytest.mark.parametrize("name", ACCELERATE)

@@ -14,7 +14,7 @@ from geocc.training.master_weights import MasterWeights
 def test_steps_too_small_for_a_bfloat16_weight_add_up():
     weight = nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
     groups = [{"params": [weight], "lr": 1e-4}]
-    optimizer = MasterWeights(groups, lambda groups: torch.optim.SGD(groups))
+    optimizer = MasterWeights(groups, torch.optim.SGD)
     for _ in range(100):
         weight.grad = torch.full_like(weight, -1)
         optimizer.step()
@@ -26,7 +26,7 @@ def test_steps_too_small_for_a_bfloat16_weight_add_up():
 def test_its_state_takes_up_where_it_was_left():
     def make(value):
         weight = nn.Parameter(torch.full((3,), value, dtype=torch.bfloat16))
-        return weight, MasterWeights([{"params": [weight], "lr": 1e-3}], lambda groups: torch.optim.AdamW(groups))
+        return weight, MasterWeights([{"params": [weight], "lr": 1e-3}], torch.optim.AdamW)
 
     def step(weight, optimizer):
         weight.grad = torch.tensor([1.0, -2.0, 0.5], dtype=torch.bfloat16)
@@ -47,7 +47,7 @@ def test_its_state_takes_up_where_it_was_left():
 
 def test_a_schedule_reaches_the_copies():
     weight = nn.Parameter(torch.ones(2, dtype=torch.bfloat16))
-    optimizer = MasterWeights([{"params": [weight], "lr": 1.0}], lambda groups: torch.optim.SGD(groups))
+    optimizer = MasterWeights([{"params": [weight], "lr": 1.0}], torch.optim.SGD)
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.0)
     weight.grad = torch.ones_like(weight)
     optimizer.step()

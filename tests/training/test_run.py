@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import shutil
 
 import pytest
 import torch
@@ -72,6 +73,18 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(run, base, records, tmp_pat
     for name, value in load_checkpoint(whole.folder).model.state_dict().items():
         assert torch.allclose(ended[name], value, atol=1e-6), name
     assert settings.output != cut.output
+
+
+def test_a_run_killed_before_its_result_was_written_only_writes_it(base, records, tmp_path):
+    cut = config(base, records, tmp_path)
+    whole = train(cut)
+    before = load_checkpoint(whole.folder).model.state_dict()
+    shutil.rmtree(whole.folder)
+    again = train(cut, resume=True)
+    assert again.steps == whole.steps
+    assert losses(again) == losses(whole)
+    for name, value in load_checkpoint(again.folder).model.state_dict().items():
+        assert torch.equal(before[name], value), name
 
 
 def test_a_checkpoint_cut_short_is_passed_over(run, tmp_path):
