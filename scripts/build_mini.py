@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from mini_card import write_card
 from mini_data import INPUT_PX
+from mini_pictures import draw_sheets
 from mini_start import save_start
 from PIL import Image
 
@@ -40,14 +41,16 @@ def main() -> None:
     """Build."""
     arguments = _arguments()
     root = arguments.folder.absolute()
-    began = time.perf_counter()
     make_data(root / "data", real=arguments.real, workers=arguments.processes)
+    began = time.perf_counter()
     train(root, seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
     calibrate(root / "run/stage3/model", out)
-    print(f"trained in {(time.perf_counter() - began) / 60:.0f} minutes", flush=True)
+    minutes = (time.perf_counter() - began) / 60
+    print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
-    write_card(out, root / "measures", log=root / "run")
+    draw_sheets(out)
+    write_card(out, root / "measures", minutes=minutes)
 
 
 def make_data(folder: Path, *, real: Path, workers: int) -> None:

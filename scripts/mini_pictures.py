@@ -30,7 +30,11 @@ def main() -> None:
     """Draw both sheets into the model's folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    model = parser.parse_args().model
+    draw_sheets(parser.parse_args().model)
+
+
+def draw_sheets(model: Path) -> None:
+    """Draw both sheets into the model's folder."""
     # One of each scene, changed and unchanged by turns, and all domains.
     pairs = [pair for at, pair in enumerate(training_pairs(SCENES, per_scene=2, domain="all")) if at % 4 in {0, 3}]
     images = np.stack([np.stack([pair.t1, pair.t2]) for pair in pairs])
