@@ -34,12 +34,14 @@ class Data(Settings):
         check_images: What to do with all images before the first step: `decode` reads every one whole, `header` only
             looks at their beginning, `none` meets a damaged one in the middle of the run.
         workers: Processes that read ahead; 0 reads in the training process. The order of samples never depends on it.
+        feature_cache: Folder to keep the features of a frozen vision tower in, so that each image is encoded once.
     """
 
     train: str
     root: Path | None = None
     check_images: Literal["decode", "header", "none"] = "decode"
     workers: Count = 0
+    feature_cache: Path | None = None
 
 
 class Evaluation(Settings):
@@ -128,6 +130,17 @@ class TrainingConfig(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> TrainingConfig:
+        if self.data.feature_cache is not None:
+            if "vision_tower" in self.recipe.train:
+                raise InputError(
+                    "data.feature_cache keeps what a frozen vision tower says, and recipe.train lists vision_tower: leave "
+                    "one of them out"
+                )
+            if not self.augmentation.off:
+                raise InputError(
+                    "data.feature_cache keeps images that come again, and augmentation changes them each time: leave one "
+                    "of them out"
+                )
         if self.lora is None:
             return self
         if self.recipe.change_map_weight:

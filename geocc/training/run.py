@@ -21,6 +21,7 @@ from geocc.training.adapters import add_adapters, name_base
 from geocc.training.arguments import attention_kernels
 from geocc.training.data import check_records, evaluation_records, mixture_records, open_mixture
 from geocc.training.dataset import PairDataset
+from geocc.training.feature_cache import attach_feature_cache
 from geocc.training.generation import CaptionEvaluation, check_evaluation
 from geocc.training.grafting import save_part
 from geocc.training.parts import set_trainable
@@ -107,8 +108,11 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
     if point is not None:
         _same_run(provenance, point)
     start = load_start(config)
+    model = _prepare(config, start)
+    if config.data.feature_cache is not None:
+        attach_feature_cache(model, config.data.feature_cache)
     trainer = CCExpertTrainer(
-        _prepare(config, start),
+        model,
         config,
         processor=start.processor,
         train_dataset=dataset,
@@ -213,7 +217,11 @@ def _same_run(provenance: Provenance, point: Path) -> None:
 def _binding(config: dict[str, Any]) -> dict[str, Any]:
     """Leave out the settings that may differ between a run and its continuation."""
     kept = {key: value for key, value in config.items() if key not in _FREE}
-    data = {key: value for key, value in (kept.get("data") or {}).items() if key not in {"workers", "check_images"}}
+    data = {
+        key: value
+        for key, value in (kept.get("data") or {}).items()
+        if key not in {"workers", "check_images", "feature_cache"}
+    }
     return kept | {"data": data}
 
 
