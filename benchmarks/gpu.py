@@ -32,6 +32,7 @@ if importlib.util.find_spec("lazy_loader") is None:
 import flops  # noqa: E402  # after the path is set
 import torch  # noqa: E402
 from inference_cpu import _SMALL, prompt_of  # noqa: E402
+from plain_llava import PlainLlava  # noqa: E402
 from reference_way import ReferenceWay  # noqa: E402
 
 from geocc.inference.decoding import continue_greedily, read_prompts  # noqa: E402
@@ -157,6 +158,8 @@ class Run:
         """Add one trick a line to the reference's way."""
         reference = ReferenceWay(self.model)
         one = self.pixels(1)
+        plain = PlainLlava(self.model)
+        self._line("plain LLaVA-OneVision, bfloat16", 1, lambda p: plain.answer(p, self.prompt, tokens=_TOKENS))
         self._line("reference's way, bfloat16", 1, lambda p: reference.answer(p, self.prompt, tokens=_TOKENS))
         self._line("+ last logits, fused attention, 26 layers", 1, lambda p: self.answer(p, drafts=[]))
         self._line(f"+ batch {batch}", batch, lambda p: self.answer(p, drafts=[]))

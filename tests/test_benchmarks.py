@@ -64,6 +64,35 @@ def test_the_reference_way_says_the_same(load, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "4 of 4 answers equal the reference's" in said
     assert "| bfloat16, ours, batch 2, draft right |" in said
+    assert "| float32, plain LLaVA-OneVision |" in said
+
+
+def test_plain_llava_reads_both_images_and_says_what_generate_says(load):
+    plain, cpu = load("plain_llava"), load("inference_cpu")
+    model = cpu.make_model(small=True, dtype=torch.float32)
+    prompt, pixels = cpu.prompt_of(model.config), torch.rand(1, 2, 3, 32, 32)
+    answers = [plain.PlainLlava(model).answer(seen, prompt, tokens=4) for seen in (pixels, pixels.flip(1))]
+    assert all(len(answer) == 4 for answer in answers)
+    ids = plain._with_separators(prompt[0], image=model.config.image_token_id)
+    assert int((ids == model.config.image_token_id).sum()) == 2 * (model.config.tokens_per_image + 1)
+    assert ids[ids != model.config.image_token_id].tolist() == list(range(1000, 1044))
+
+
+def test_the_allocator_is_chosen_before_anything_is_measured(load, monkeypatch):
+    cpu, started = load("inference_cpu"), []
+    monkeypatch.setattr(cpu.os, "execve", lambda *args: started.append(args))
+    for name in cpu.KEEPING:
+        monkeypatch.delenv(name, raising=False)
+    cpu._use("default")
+    assert started == []
+    cpu._use("keeping")
+    assert cpu.KEEPING.items() <= started[0][2].items()
+    for name, value in cpu.KEEPING.items():
+        monkeypatch.setenv(name, value)
+    cpu._use("keeping")
+    assert len(started) == 1
+    cpu._use("default")
+    assert not cpu.KEEPING.keys() & started[1][2].keys()
 
 
 def test_everything_that_a_gpu_would_run_runs(load):
