@@ -15,13 +15,16 @@ from distributed import Client, LocalCluster
 from support import rasters, tiny_ccexpert
 from support.captioners import StubCaptioner
 from support.deadly import DeadlyStub, count_loads
+from typer.testing import CliRunner
 
 import geocc
+from geocc.cli import app as cli
 from geocc.errors import CaptionError, ClusterError, InputError, ModelNotFoundError
 from geocc.inference import DaskExecutor
 from geocc.journal import journal_path
 
 SIZE, SIDE = 16, 8
+ROUNDED = ["change_probability", "confidence"]
 NAMES = [f"r{row * SIZE:06d}_c{col * SIZE:06d}" for row in range(SIDE) for col in range(SIDE)]
 
 
@@ -109,17 +112,61 @@ def test_memory_that_runs_out_on_a_worker_shrinks_the_batch(client, paths):
     assert caption(paths, client, model=StubCaptioner(largest_batch=3), batch_size=16).equals(caption(paths))
 
 
-def test_a_model_by_name_is_loaded_once_per_worker(client, paths, tmp_path):
-    model, processor = tiny_ccexpert.make()
-    model.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    for part in tiny_ccexpert.make():
+        part.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_by_name_is_loaded_once_per_worker(client, paths, saved_model, tmp_path):
     (tmp_path / "loads").mkdir()
     client.run(count_loads, str(tmp_path / "loads"))
-    options = {"model": str(tmp_path / "model"), "max_new_tokens": 2, "device": "cpu", "dtype": "float32"}
+    options = {"model": saved_model, "max_new_tokens": 2, "device": "cpu", "dtype": "float32"}
     layer = caption(paths, DaskExecutor(client, tiles_per_task=4), **options)
     processes = Counter(path.name.split("-")[0] for path in (tmp_path / "loads").iterdir())
     assert set(processes.values()) == {1}
     assert layer["status"].eq("ok").all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["a scheduler", "local"])
+def test_the_command_line_captions_on_a_cluster(client, paths, saved_model, tmp_path, where):
+    dask = ["--dask", client.scheduler.address] if where == "a scheduler" else ["--dask", "local", "--workers", "1"]
+    options = [
+        "--model",
+        saved_model,
+        "--tile-size",
+        SIZE,
+        "--max-new-tokens",
+        2,
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
+    for name, cluster in (("cluster", dask), ("alone", [])):
+        command = ["caption", *paths, "-o", tmp_path / f"{name}.parquet", *options, *cluster]
+        done = CliRunner().invoke(cli.app, [str(argument) for argument in command])
+        assert done.exit_code == 0, done.output
+    layer, alone = (geocc.read_layer(tmp_path / f"{name}.parquet") for name in ("cluster", "alone"))
+    assert len(layer) == 64
+    assert layer.drop(columns=ROUNDED).equals(alone.drop(columns=ROUNDED))
+    for name in ROUNDED:  # batches of another make-up
+        np.testing.assert_allclose(layer[name], alone[name], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_adapts_grows_for_the_run(paths):
+    with LocalCluster(
+        n_workers=0, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs="CRITICAL",
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+    ) as cluster:  # fmt: skip
+        cluster.adapt(minimum=1, maximum=2, interval="100ms")
+        slow = DeadlyStub(seconds=0.1)
+        layer = caption(paths, DaskExecutor(cluster, tiles_per_task=4), model=slow)
+    assert layer.equals(caption(paths))
 
 
 def test_what_is_too_large_to_be_sent_is_refused(client):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Flight", "ask", "lost"]
 
 _PATIENCE_S = 5.0  # between two looks at whether the connection is still there
+_ANSWER_S = 25.0  # within which even a busy scheduler says how many threads there are
 _LONELY_S = 45.0  # without any worker before the user is told
 _COMMON_DEATHS = 8  # worker deaths while opening the scene that are taken for chance, in multiples of what Dask allows
 
@@ -92,10 +93,8 @@ class Flight:
         if self._common is None:
             # A task rather than scattered data: Dask makes it again when the worker that holds it dies.
             self._common = self._client.submit(unpacked, self._payload, pure=False)
-        future = self._client.submit(
-            caption_part, self._common, part, key=f"geocc-part-{id(self)}-{time.time_ns()}-{next(self._numbers)}",
-            retries=self._retries,
-        )  # fmt: skip
+        key = f"geocc-part-{id(self)}-{time.time_ns()}-{next(self._numbers)}"
+        future = self._client.submit(caption_part, self._common, part, key=key, retries=self._retries)
         self._flying[future.key] = future, part
         future.add_done_callback(self._landed.put)
 
@@ -105,8 +104,8 @@ class Flight:
             try:
                 key = self._landed.get(timeout=_PATIENCE_S).key
             except queue.Empty:
-                if self._client.status in {"closed", "closing"}:
-                    raise lost("the client was closed") from None
+                if self._client.status != "running":
+                    raise lost("the connection to the scheduler broke") from None
                 if self._count_threads():
                     lonely = time.monotonic()
                 elif time.monotonic() - lonely > _LONELY_S:
@@ -159,10 +158,14 @@ class Flight:
         """Threads of all workers; asked for every few seconds, because clusters grow and shrink."""
         now = time.monotonic()
         if now - self._looked >= _PATIENCE_S:
+            if self._client.status != "running":
+                raise lost("the connection to the scheduler broke")
             try:
-                self._threads = sum(self._client.nthreads().values())
+                # Client.nthreads would try for half a minute to reach a scheduler that is gone.
+                counts = self._client.sync(self._client.scheduler.ncores, callback_timeout=_ANSWER_S)
             except (OSError, CancelledError, RuntimeError) as error:
-                raise lost(f"{type(error).__name__}: {error}") from error
+                raise lost(str(error) or "the scheduler does not answer") from error
+            self._threads = sum(counts.values())
             self._looked = now
         return self._threads
 
