@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class CCExpertCaptioner:
         """
         from geocc.model.lean_imports import import_transformers
 
-        import_transformers()
+        import_transformers(lean=not (Path(model) / "adapter_config.json").is_file())
         from geocc.model import load_captioning_checkpoint
 
         target = choose_device(device)

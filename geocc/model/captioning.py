@@ -66,6 +66,8 @@ def load_captioning_checkpoint(
     """
     source = resolve_model(name, revision=revision, local_files_only=local_files_only)
     if (source.path / "adapter_config.json").is_file():
+        import torch.distributed.tensor  # noqa: F401  # PEFT looks into it without importing it
+
         from geocc.training.adapters import load_adapter
 
         return load_adapter(source.path, dtype=dtype, device=device)

@@ -36,9 +36,13 @@ def allow_lean_imports() -> None:
     _allowed = True
 
 
-def import_transformers() -> None:
-    """Import Transformers: lean where that was allowed and nobody has imported it yet, else as it is."""
-    if not _allowed or "transformers" in sys.modules:
+def import_transformers(*, lean: bool = True) -> None:
+    """Import Transformers: lean where that was allowed and nobody has imported it yet, else as it is.
+
+    Args:
+        lean: False for a model that needs more than captioning does: PEFT takes for granted what Transformers imports.
+    """
+    if not (lean and _allowed) or "transformers" in sys.modules:
         import transformers  # noqa: F401  # for its place in sys.modules
 
         return

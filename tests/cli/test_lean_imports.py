@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import geocc
+from geocc.cli import app
+from geocc.model import lean_imports
 
 #: Packages that are slow to import and that no caption needs: torch's compiler, its arithmetic, resizing on tensors, SciPy.
 NEVER = {"torch._inductor", "torch._dynamo.convert_frame", "sympy", "torchvision", "scipy", "torch.distributed.tensor"}
@@ -82,10 +85,10 @@ def test_a_cold_start_imports_what_captions_need_and_the_rest_on_request(pair, t
     assert list(lean["change_probability"]) == pytest.approx(list(whole["change_probability"]), abs=1e-6)
 
 
-def test_the_library_imports_nothing_leaner_than_others_expect():
-    code = (
-        "import sys, geocc, torch\n"
-        "geocc.CCExpertCaptioner.from_pretrained('geocc-mini', device='cpu', dtype='float32')\n"
-        "assert hasattr(torch._dynamo, 'convert_frame') and 'torchvision' in sys.modules\n"
+def test_only_a_process_of_the_commands_own_is_lean(pair, tmp_path):
+    done = CliRunner().invoke(
+        app.app, ["caption", *map(str, pair), "--output", str(tmp_path / "changes.gpkg"), "--quiet"]
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    assert done.exit_code == 0, done.output
+    assert not lean_imports._allowed
+    assert not [finder for finder in sys.meta_path if type(finder).__module__ == "geocc.model.compiler_on_demand"]
