@@ -20,10 +20,18 @@ if TYPE_CHECKING:
     from geocc.inference.captioner import Captioner
     from geocc.inference.gates import Gates
     from geocc.journal import Journal, MemoryJournal
-    from geocc.scene import ScenePair, TilePlan
+    from geocc.scene import ScenePair, SceneSeries, TilePlan
     from geocc.table import TileResult
 
-__all__ = ["caption_changes", "check_options", "plan_changes"]
+__all__ = [
+    "caption_changes",
+    "check_options",
+    "check_resume",
+    "collect",
+    "head_gate",
+    "open_run_journal",
+    "plan_changes",
+]
 
 
 def plan_changes(
@@ -96,7 +104,8 @@ def caption_changes(
 
     Args:
         ds_t1: The earlier date: an `xarray.DataArray`, an `xarray.Dataset` (bands as variables), or a path or URL that
-            rasterio or xarray opens. Dask-backed arrays stay lazy, files are read in windows.
+            rasterio or xarray opens, or a list of three paths, one per band: red, green, blue. Dask-backed arrays stay lazy,
+            files are read in windows.
         ds_t2: The later date, likewise.
         model: A name that `geocc models` lists, a checkpoint folder, a hub id, or any `Captioner`.
         bands: Names or 1-based numbers of the red, green and blue bands, or a pair of such triples, one per date. Left
@@ -162,14 +171,8 @@ def caption_changes(
     from geocc.table import check_writable
 
     check_options(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
-    if gates is not None and gates.head is not None:
-        if skip_unchanged is not None:
-            raise InputError("skip_unchanged and gates.head are one and the same gate; give one of them.")
-        skip_unchanged = gates.head
-    if resume and output is None:
-        raise InputError(
-            "resume=True goes on with the journal beside `output`, and there is no output; pass output=..."
-        )
+    skip_unchanged = head_gate(skip_unchanged, gates)
+    check_resume(resume=resume, output=output)
     workers = as_executor(executor)
     spec = CaptionerSpec(
         model,
@@ -193,9 +196,9 @@ def caption_changes(
     with closing_executor(workers, given=executor):
         captioner = workers.describe(spec)
         parameters = {"min_valid_fraction": min_valid_fraction}
-        with _open_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
+        with open_run_journal(output, pair, plan, captioner, parameters, resume=resume) as journal:
             batches = workers.run(pair, plan.take(journal.pending()), spec, settings)
-            _collect(batches, journal, total=len(plan), progress=progress)
+            collect(batches, journal, total=len(plan), progress=progress)
             from geocc.table import build_layer, write_layer  # pandas can wait until the captions are there
 
             layer = build_layer(
@@ -221,15 +224,16 @@ def check_options(*, min_valid_fraction: float, on_error: str, skip_unchanged: f
         raise InputError(f"skip_unchanged is {skip_unchanged}; expected a probability in (0, 1], or None.")
 
 
-def _open_journal(
+def open_run_journal(
     output: str | os.PathLike[str] | None,
-    pair: ScenePair,
+    pair: ScenePair | SceneSeries,
     plan: TilePlan,
     captioner: CaptionerInfo,
     parameters: dict[str, Any],
     *,
     resume: bool,
 ) -> Journal | MemoryJournal:
+    """The journal beside the output, one in memory where there is none."""
     from geocc.journal import MemoryJournal, open_journal, run_fingerprint
 
     if output is None:
@@ -238,7 +242,24 @@ def _open_journal(
     return open_journal(output, plan=plan, fingerprint=fingerprint, resume=resume)
 
 
-def _collect(
+def head_gate(skip_unchanged: float | None, gates: Gates | None) -> float | None:
+    """The gate of the captioner's own head; raises InputError where it is given twice."""
+    if gates is None or gates.head is None:
+        return skip_unchanged
+    if skip_unchanged is not None:
+        raise InputError("skip_unchanged and gates.head are one and the same gate; give one of them.")
+    return gates.head
+
+
+def check_resume(*, resume: bool, output: str | os.PathLike[str] | None) -> None:
+    """Raise InputError for a run that is to go on without a file beside which a journal could lie."""
+    if resume and output is None:
+        raise InputError(
+            "resume=True goes on with the journal beside `output`, and there is no output; pass output=..."
+        )
+
+
+def collect(
     batches: Generator[Sequence[TileResult], None, None],
     journal: Journal | MemoryJournal,
     *,

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import closing
-from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
-from geocc.captioning import check_options
+import numpy as np
+
+from geocc.captioning import check_options, check_resume, collect, head_gate, open_run_journal
 from geocc.errors import InputError
-from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings
+from geocc.inference.execution import CaptionerInfo, CaptionerSpec, RunSettings, as_executor, closing_executor
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     import geopandas as gpd
     import torch
+    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
     from geocc.inference.batching import OnError
     from geocc.inference.captioner import Captioner
+    from geocc.inference.gates import Gates
     from geocc.inference.series_run import Pairs
-    from geocc.scene import TilePlan
+    from geocc.scene import ScenePair, TilePlan
     from geocc.scene.series import SceneSeries
     from geocc.table import TileResult
 
@@ -51,8 +55,11 @@ def caption_series(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "auto",
     skip_unchanged: float | None = None,
+    gates: Gates | None = None,
     on_error: OnError = "record",
     output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    executor: Any = None,
     progress: bool | Callable[[int, int], None] = True,
 ) -> gpd.GeoDataFrame:
     """Say in words what changed between the dates of a series, tile by tile and pair by pair.
@@ -61,7 +68,8 @@ def caption_series(
     memory does not grow with the scene. Captioners that can only look at pairs are given pairs. The captions are those of
     `caption_changes` for each pair on the same grid and with the same `scale`, but for rounding below float32.
 
-    A run that ends too early leaves nothing behind: there is no journal for series.
+    On a cluster, pairs are captioned one after the other: what a worker has encoded would be larger to send than to make
+    again, so each date is encoded once per pair there. Captions and layer are the same.
 
     Args:
         ds: An `xarray.DataArray` or `xarray.Dataset` with a time dimension, or two or more rasters or paths, the earliest
@@ -88,8 +96,11 @@ def caption_series(
         device: Torch device.
         dtype: Torch dtype or its name.
         skip_unchanged: Spares the language model below this change probability.
+        gates: Gates that spare the model tiles without change.
         on_error: `"record"` or `"raise"`.
-        output: File to write the layer to as well.
+        output: File to write the layer to as well; while the run goes on, its results lie in a journal beside it.
+        resume: Whether to go on with the journal of an unfinished run; whatever pairs are missing of a tile are captioned.
+        executor: Where the work is done.
         progress: True for a bar, or a function called with `(captions done, captions in all)`.
 
     Returns:
@@ -108,28 +119,64 @@ def caption_series(
         >>> changes["tile_id"].iloc[0]
         'r000000_c000000_d0_d1'
     """
+    from geocc.inference.series_run import caption_pairs, pair_plan
+    from geocc.journal import check_journal
     from geocc.scene import plan_tiles
     from geocc.scene.series import open_series
     from geocc.table import check_writable, write_layer
 
     check_options(min_valid_fraction=min_valid_fraction, on_error=on_error, skip_unchanged=skip_unchanged)
+    skip_unchanged = head_gate(skip_unchanged, gates)
+    check_resume(resume=resume, output=output)
+    workers = as_executor(executor)
     options = {"prompt": prompt, "max_new_tokens": max_new_tokens, "device": device, "dtype": dtype}
-    spec = CaptionerSpec(model, options | {"skip_unchanged": skip_unchanged})
+    spec = CaptionerSpec(model, options | {"skip_unchanged": skip_unchanged, "gates": gates})
     settings = RunSettings(batch_size=batch_size, min_valid_fraction=min_valid_fraction, on_error=on_error)
     if output is not None:
         check_writable(output)
+        check_journal(output, resume=resume)
     series = open_series(ds, dates=dates, bands=bands, align=align, resampling=resampling, scale=scale, nodata=nodata)
     chosen = _choose(pairs, len(series))
     plan = plan_tiles(series.pair(0, 1), tile_size=tile_size, stride=stride, roi=roi, sampler=sampler)
     if output is not None:
         check_writable(output, rows=len(plan) * len(chosen))
-    captioner = spec.load()
-    results = _collect(series, plan, chosen, captioner, settings, progress=progress)
-    layer = _layer(series, plan, chosen, results)
-    layer.attrs["geocc"] |= _metadata(series, plan, chosen, captioner, {"min_valid_fraction": min_valid_fraction})
-    if output is not None:
-        write_layer(layer, output)
+    whole = pair_plan(plan, chosen)
+    with closing_executor(workers, given=executor):
+        captioner = spec.load() if executor is None else None
+        info = workers.describe(spec) if captioner is None else CaptionerInfo.of(captioner)
+        parameters = {"min_valid_fraction": min_valid_fraction, "pairs": [list(pair) for pair in chosen]}
+        with open_run_journal(output, series, whole, info, parameters, resume=resume) as journal:
+            pending = journal.pending()
+            batches: Generator[Sequence[TileResult], None, None]
+            if captioner is not None:
+                batches = caption_pairs(series, plan, chosen, captioner, settings, pending=pending)
+            else:
+                work = functools.partial(workers.run, spec=spec, settings=settings)
+                batches = _pair_by_pair(series, whole, chosen, work, pending=pending)
+            collect(batches, journal, total=len(whole), progress=progress)
+            layer = _layer(series, whole, chosen, journal.results())
+            layer.attrs["geocc"] |= _metadata(series, plan, chosen, info, {"min_valid_fraction": min_valid_fraction})
+            if output is not None:
+                write_layer(layer, output)
+            journal.discard()
     return layer
+
+
+def _pair_by_pair(
+    series: SceneSeries,
+    whole: TilePlan,
+    pairs: Pairs,
+    work: Callable[[ScenePair, TilePlan], Generator[Sequence[TileResult], None, None]],
+    *,
+    pending: NDArray[np.integer[Any]],
+) -> Generator[Sequence[TileResult], None, None]:
+    """The pending tiles of one pair after the other, by an executor, which knows of pairs only."""
+    tiles = len(whole) // len(pairs)
+    for number, (first, second) in enumerate(pairs):
+        part = pending[pending // tiles == number]
+        if len(part):
+            with closing(work(series.pair(first, second), whole.take(part))) as batches:
+                yield from batches
 
 
 def _choose(pairs: Any, count: int) -> Pairs:
@@ -150,81 +197,34 @@ def _choose(pairs: Any, count: int) -> Pairs:
     return tuple((int(first), int(second)) for first, second in chosen)
 
 
-def _collect(
-    series: SceneSeries,
-    plan: TilePlan,
-    pairs: Pairs,
-    captioner: Captioner,
-    settings: RunSettings,
-    *,
-    progress: bool | Callable[[int, int], None],
-) -> list[list[TileResult]]:
-    """The results of each pair."""
-    from tqdm.auto import tqdm
-
-    from geocc.inference.series_run import caption_pairs
-
-    results: list[list[TileResult]] = [[] for _ in pairs]
-    done, total = 0, len(plan) * len(pairs)
-    bar = tqdm(total=total, unit="tile", desc="captioning", disable=progress is not True)
-    with bar, closing(caption_pairs(series, plan, pairs, captioner, settings)) as batches:
-        for batch in batches:
-            for number, result in batch:
-                results[number].append(result)
-                done += 1
-                if callable(progress):
-                    progress(done, total)
-            bar.update(len(batch))
-    return results
-
-
-@dataclass(frozen=True)
-class _PairPlan:
-    """The plan of a scene under the names that its tiles have in one pair."""
-
-    plan: TilePlan
-    tile_ids: list[str]
-
-    @property
-    def geobox(self) -> GeoBox:
-        return self.plan.geobox
-
-    @property
-    def row(self) -> Any:
-        return self.plan.row
-
-    @property
-    def col(self) -> Any:
-        return self.plan.col
-
-    def footprints(self) -> gpd.GeoSeries:
-        return self.plan.footprints()
-
-
-def _layer(series: SceneSeries, plan: TilePlan, pairs: Pairs, results: list[list[TileResult]]) -> gpd.GeoDataFrame:
+def _layer(series: SceneSeries, whole: TilePlan, pairs: Pairs, results: Iterable[TileResult]) -> gpd.GeoDataFrame:
+    """One layer of the layers of all pairs, which tell each its dates."""
     import pandas as pd
 
-    from geocc.inference.series_run import pair_tile_id
     from geocc.table import build_layer
 
+    tiles = len(whole) // len(pairs)
+    pair_of = dict(zip(whole.tile_ids.tolist(), (np.arange(len(whole)) // tiles).tolist(), strict=True))
+    found: list[list[TileResult]] = [[] for _ in pairs]
+    for result in results:
+        found[pair_of[result.tile_id]].append(result)
     parts = []
-    for (first, second), found in zip(pairs, results, strict=True):
-        names = [pair_tile_id(tile_id, first, second) for tile_id in plan.tile_ids.tolist()]
-        part = build_layer(_PairPlan(plan, names), found, t1=series.dates[first], t2=series.dates[second])
-        parts.append(part)
+    for number, (first, second) in enumerate(pairs):
+        part = whole.take(np.arange(number * tiles, (number + 1) * tiles))
+        parts.append(build_layer(part, found[number], t1=series.dates[first], t2=series.dates[second]))
     layer: gpd.GeoDataFrame = pd.concat(parts, ignore_index=True)
     layer.attrs = parts[0].attrs
     return layer
 
 
 def _metadata(
-    series: SceneSeries, plan: TilePlan, pairs: Pairs, captioner: Captioner, parameters: dict[str, Any]
+    series: SceneSeries, plan: TilePlan, pairs: Pairs, captioner: CaptionerInfo, parameters: dict[str, Any]
 ) -> dict[str, Any]:
     from geocc._versions import versions
     from geocc.table.metadata import json_safe
 
     told = {
-        "captioner": CaptionerInfo.of(captioner).to_metadata(),
+        "captioner": captioner.to_metadata(),
         "series": series.describe() | {"pairs": [list(pair) for pair in pairs]},
         "plan": plan.summary(),
         "parameters": parameters,

@@ -11,8 +11,9 @@ from support import tiny_ccexpert
 from support.captioners import StubCaptioner
 
 import geocc
-from geocc.errors import AlignmentError, GeoccError, InputError
-from geocc.inference import CCExpertCaptioner, EncodeOnce, TileBatch
+from geocc.errors import AlignmentError, GeoccError, InputError, WriteError
+from geocc.inference import CCExpertCaptioner, EncodeOnce, Gate, Gates, TileBatch
+from geocc.inference.execution import LocalExecutor
 from geocc.scene import open_series
 
 GRID = Affine(2.0, 0.0, 600_000.0, 0.0, -2.0, 5_200_000.0)
@@ -151,6 +152,52 @@ def test_one_bad_pair_costs_one_row_and_memory_that_runs_out_a_smaller_batch():
     assert max(stub.seen) == 2  # of 8, halved twice
     with pytest.raises(GeoccError, match="dislikes"):
         series([date(year) for year in YEARS[:4]], stub, on_error="raise")
+
+
+def stop_after(captions, dates, model, **options):
+    def stop(done, _total):
+        if done >= captions:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        series(dates, model, progress=stop, **options)
+
+
+@pytest.mark.parametrize("after", [1, 10, 29])
+def test_a_resumed_run_does_the_rest_and_ends_as_an_uninterrupted_one(tmp_path, after):
+    dates, output = [date(year) for year in YEARS], tmp_path / "series.gpkg"
+    stop_after(after, dates, StubCaptioner(), output=output, batch_size=4)
+    with pytest.raises(WriteError, match="resume=True"):
+        series(dates, output=output)
+    with pytest.raises(InputError, match=r"parameters\.pairs"):
+        series(dates, output=output, resume=True, pairs="first")
+    rest = StubCaptioner()
+    resumed = series(dates, rest, output=output, resume=True)
+    clean = series(dates)
+    assert len(rest.tiles) == 30 - 4 * -(-after // 4) or (after == 29 and len(rest.tiles) == 0)
+    assert resumed.equals(clean)
+    assert resumed.attrs == clean.attrs
+    assert [path.name for path in tmp_path.iterdir()] == ["series.gpkg"]
+
+
+def test_an_executor_is_given_pairs_and_says_the_same(tmp_path):
+    dates, output = [date(year) for year in YEARS[:4]], tmp_path / "series.parquet"
+    stop_after(5, dates, StubCaptioner(), output=output, batch_size=4)
+    stub = StubCaptioner()
+    layer = series(dates, stub, executor=LocalExecutor(), output=output, resume=True)
+    assert layer.equals(series(dates))
+    assert len(stub.tiles) == 18 - 8
+    with pytest.raises(InputError, match="expected None, which runs in this process"):
+        series(dates, executor="lokal")
+
+
+def test_gates_stop_pairs_and_leave_each_date_encoded_once(captioner):
+    dates = [date(year, seed=min(year, 2012)) for year in YEARS]  # nothing changes from 2012 on
+    layer = series(dates, captioner, gates=Gates(pixel=Gate(0.01), feature=Gate(1e-9)))
+    assert layer.groupby("t2")["status"].unique().map(list).tolist() == [["ok"]] * 2 + [["skipped_unchanged"]] * 3
+    assert captioner.encoded == 3 * 6
+    with pytest.raises(InputError, match="one and the same gate"):
+        series(dates, captioner, gates=Gates(head=0.5), skip_unchanged=0.5)
 
 
 def test_progress_counts_captions():

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from geocc.inference.dask_executor import DaskExecutor
     from geocc.scene import ScenePair
 
-__all__ = ["caption", "summarise"]
+__all__ = ["Dask", "Resume", "Workers", "caption", "cluster", "summarise", "telling_how_to_resume"]
+
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that left a journal beside the output.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Caption on a Dask cluster: the address of its scheduler, or 'local' for processes on this machine."
+    ),
+]
+Workers = Annotated[int | None, typer.Option(help="Processes of --dask local.", min=1)]
 
 
 @app.command()
@@ -54,16 +63,9 @@ def caption(
         float | None, typer.Option(help="Spare the language model below this change probability.", min=0, max=1)
     ] = None,
     on_error: Annotated[str, typer.Option(help="'record' a tile that fails and go on, or 'raise'.")] = "record",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that left a journal beside the output.")
-    ] = False,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Caption on a Dask cluster: the address of its scheduler, or 'local' for processes on this machine."
-        ),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of --dask local.", min=1)] = None,
+    resume: Resume = False,
+    dask: Dask = None,
+    workers: Workers = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report with both dates and all captions.")
     ] = None,
@@ -83,10 +85,10 @@ def caption(
         "scale": options.parse_scale(scale),
         "nodata": nodata,
     }
-    with _telling_how_to_resume(output), _cluster(dask, workers) as executor:
+    dates = options.parse_raster(t1), options.parse_raster(t2)
+    with telling_how_to_resume(output), cluster(dask, workers) as executor:
         layer = caption_changes(
-            t1,
-            t2,
+            *dates,
             **scene,
             model=model,
             tile_size=tile_size,
@@ -107,7 +109,7 @@ def caption(
             progress=not quiet and sys.stderr.isatty(),
         )
     if report is not None or figure is not None:
-        _draw(layer, open_pair(t1, t2, **scene), report=report, figure=figure)
+        _draw(layer, open_pair(*dates, **scene), report=report, figure=figure)
     if not quiet:
         typer.echo(f"{summarise(layer)} Written to {output}.")
     if layer["status"].eq("failed").any():
@@ -115,7 +117,7 @@ def caption(
 
 
 @contextmanager
-def _cluster(where: str | None, workers: int | None) -> Iterator[DaskExecutor | None]:
+def cluster(where: str | None, workers: int | None) -> Iterator[DaskExecutor | None]:
     """The cluster of --dask and --workers, None for this process."""
     if where is None:
         if workers is not None:
@@ -129,7 +131,7 @@ def _cluster(where: str | None, workers: int | None) -> Iterator[DaskExecutor | 
 
 
 @contextmanager
-def _telling_how_to_resume(output: Path) -> Iterator[None]:
+def telling_how_to_resume(output: Path) -> Iterator[None]:
     """Say, when a run is interrupted, what is kept and how to go on."""
     from geocc.journal import journal_path
 

@@ -29,11 +29,17 @@ __all__ = [
     "TileSize",
     "check_parent",
     "parse_bands",
+    "parse_raster",
     "parse_roi",
     "parse_scale",
 ]
 
-T1 = Annotated[str, typer.Argument(help="Raster of the earlier date: a path or URL.", metavar="T1")]
+T1 = Annotated[
+    str,
+    typer.Argument(
+        help="Raster of the earlier date: a path or URL, or three with commas: RED,GREEN,BLUE.", metavar="T1"
+    ),
+]
 T2 = Annotated[str, typer.Argument(help="Raster of the later date.", metavar="T2")]
 Bands = Annotated[
     str | None,
@@ -72,6 +78,12 @@ def check_parent(path: Path | None) -> None:
     """
     if path is not None and not path.absolute().parent.is_dir():
         raise WriteError(f"{path} cannot be written: its folder does not exist; make it with: mkdir -p {path.parent}")
+
+
+def parse_raster(text: str) -> str | list[str]:
+    """Turn a raster of the command line into what `caption_changes` takes: `RED,GREEN,BLUE` into a list of three paths."""
+    parts = text.split(",")
+    return parts if len(parts) == 3 and all(parts) and not Path(text).exists() else text
 
 
 def parse_bands(bands: str | None, bands_t2: str | None) -> Any:

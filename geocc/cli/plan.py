@@ -33,8 +33,8 @@ def plan(
     from geocc.captioning import plan_changes
 
     tiles = plan_changes(
-        t1,
-        t2,
+        options.parse_raster(t1),
+        options.parse_raster(t2),
         bands=options.parse_bands(bands, bands_t2),
         tile_size=tile_size,
         stride=stride,

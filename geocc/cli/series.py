@@ -11,7 +11,7 @@ import typer
 
 from geocc.cli import options
 from geocc.cli.app import EXIT_SOME_TILES_FAILED, app
-from geocc.cli.caption import summarise
+from geocc.cli.caption import Dask, Resume, Workers, cluster, summarise, telling_how_to_resume
 from geocc.errors import InputError
 
 __all__ = ["series"]
@@ -46,28 +46,38 @@ def series(
     scale: options.Scale = "auto",
     nodata: options.Nodata = None,
     min_valid_fraction: options.MinValidFraction = 0.5,
+    skip_unchanged: Annotated[
+        float | None, typer.Option(help="Spare the language model below this change probability.", min=0, max=1)
+    ] = None,
+    resume: Resume = False,
+    dask: Dask = None,
+    workers: Workers = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Say in words what changed between the dates of a series, each date encoded once."""
     from geocc.series import caption_series
 
-    layer = caption_series(
-        files,
-        pairs=_parse_pairs(pairs),  # type: ignore[arg-type]  # checked, with a remedy, where it is used
-        dates=None if dates is None else [date.strip() for date in dates.split(",")],
-        model=model,
-        bands=options.parse_bands(bands, None),
-        tile_size=tile_size,
-        stride=stride,
-        roi=options.parse_roi(roi),
-        align=align,  # type: ignore[arg-type]  # likewise
-        resampling=resampling,
-        scale=options.parse_scale(scale),
-        nodata=nodata,
-        min_valid_fraction=min_valid_fraction,
-        output=output,
-        progress=not quiet and sys.stderr.isatty(),
-    )
+    with telling_how_to_resume(output), cluster(dask, workers) as executor:
+        layer = caption_series(
+            [options.parse_raster(file) for file in files],
+            pairs=_parse_pairs(pairs),  # type: ignore[arg-type]  # checked, with a remedy, where it is used
+            dates=None if dates is None else [date.strip() for date in dates.split(",")],
+            model=model,
+            bands=options.parse_bands(bands, None),
+            tile_size=tile_size,
+            stride=stride,
+            roi=options.parse_roi(roi),
+            align=align,  # type: ignore[arg-type]  # likewise
+            resampling=resampling,
+            scale=options.parse_scale(scale),
+            nodata=nodata,
+            min_valid_fraction=min_valid_fraction,
+            skip_unchanged=skip_unchanged,
+            output=output,
+            resume=resume,
+            executor=executor,
+            progress=not quiet and sys.stderr.isatty(),
+        )
     if not quiet:
         typer.echo(f"{summarise(layer)} Written to {output}.")
     if layer["status"].eq("failed").any():

@@ -84,23 +84,27 @@ class EncodeOnce:
 
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order, encoding only images that were not seen of late."""
-        keys = [_digest(image) for image in batch.images.reshape(-1, *batch.images.shape[2:])]
-        found = self._encode(keys, batch.images)
-        captions = self._encoder.caption_encoded([found[key] for key in keys[::2]], [found[key] for key in keys[1::2]])
-        while len(self._kept) > self._keep:
-            self._kept.popitem(last=False)
-        return captions
+        encoded = self.encode_dates(batch.images.reshape(-1, *batch.images.shape[2:]))
+        return self.caption_encoded(encoded[::2], encoded[1::2])
 
-    def _encode(self, keys: list[bytes], images: NDArray[np.uint8]) -> dict[bytes, Any]:
-        flat = images.reshape(-1, *images.shape[2:])
+    def encode_dates(self, images: NDArray[np.uint8]) -> Sequence[Any]:
+        """Encode single dates `(R, C=3, H, W)` uint8, but for those that were seen of late."""
+        keys = [_digest(image) for image in images]
         missing = {key: number for number, key in enumerate(keys) if key not in self._kept}
         if missing:
-            fresh = self._encoder.encode_dates(flat[list(missing.values())])
+            fresh = self._encoder.encode_dates(images[list(missing.values())])
             self._kept.update(zip(missing, fresh, strict=True))
             self.encoded += len(missing)
         for key in keys:
             self._kept.move_to_end(key)
-        return {key: self._kept[key] for key in keys}
+        found = [self._kept[key] for key in keys]
+        while len(self._kept) > self._keep:
+            self._kept.popitem(last=False)
+        return found
+
+    def caption_encoded(self, earlier: Sequence[Any], later: Sequence[Any]) -> Sequence[Caption]:
+        """Caption pairs of encoded dates, as the captioner does."""
+        return self._encoder.caption_encoded(earlier, later)
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:

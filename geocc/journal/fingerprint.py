@@ -15,6 +15,7 @@ from geocc.table.metadata import json_safe
 
 if TYPE_CHECKING:
     from geocc.scene import ScenePair, TilePlan
+    from geocc.scene.series import SceneSeries
     from geocc.scene.source import Source
 
 __all__ = ["differences", "run_fingerprint"]
@@ -23,19 +24,19 @@ _SAMPLE = 64  # pixels a side of the windows whose pixels stand for an array or 
 
 
 def run_fingerprint(
-    pair: ScenePair, plan: TilePlan, captioner: Mapping[str, Any], parameters: Mapping[str, Any]
+    pair: ScenePair | SceneSeries, plan: TilePlan, captioner: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All that the rows of a layer depend on.
 
     Args:
-        pair: The two dates. A local file counts as the same by path, size and time of change; an array, a Zarr store and
+        pair: The two dates, or those of a series. A local file counts as the same by path, size and time of change; an array, a Zarr store and
             an address by a digest of the pixels at its corners and centre.
         plan: The tiles.
         captioner: What the captioner says of itself.
         parameters: The other arguments that a result depends on. Not among them: those that change the way and not the
             result, such as the batch size, so that a run may go on with other values of these.
     """
-    inputs = {source.date: _input(source) for source in (pair.t1.source, pair.t2.source)}
+    inputs = {view.source.date: _input(view.source) for view in pair.views}
     found: dict[str, Any] = json_safe(
         {
             "geocc": __version__,
@@ -73,6 +74,8 @@ def _shown(value: Any, missing: object) -> str:
 
 
 def _input(source: Source) -> dict[str, Any]:
+    if hasattr(source, "files"):
+        return {"files": [_input(file) for file in source.files]}
     path = getattr(source, "path", None)
     if path is not None and Path(path).is_file():
         status = Path(path).stat()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from geocc.scene.source import Source
 
-__all__ = ["Aligned", "align_sources", "check_align", "grid_difference", "no_overlap", "view_on"]
+__all__ = ["Aligned", "align_sources", "check_align", "grid_difference", "grid_text", "no_overlap", "view_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def no_overlap(sources: Sequence[Source], align: str | GeoBox) -> str:
 
 def grid_difference(t1: Source, t2: Source, ground: BaseGeometry, *, common: GeoBox) -> str:
     """Both grids, what they share, and the remedy."""
-    grids = "\n".join(f"  {source.date} ({source.name}): {_grid_text(source.geobox)}" for source in (t1, t2))
+    grids = "\n".join(f"  {source.date} ({source.name}): {grid_text(source.geobox)}" for source in (t1, t2))
     t1_share = ground.area / (t1.geobox.shape.x * t1.geobox.shape.y)
     t2_share = ground_in_pixels(t1.geobox, t2.geobox).area / (t2.geobox.shape.x * t2.geobox.shape.y)
     one, other = t1.date, t2.date
@@ -116,7 +116,8 @@ def _reason(one: GeoBox, other: GeoBox) -> str:
     return f"their pixels lie {col - round(col):+.3f} columns and {row - round(row):+.3f} rows beside each other"
 
 
-def _grid_text(geobox: GeoBox) -> str:
+def grid_text(geobox: GeoBox) -> str:
+    """CRS, resolution, origin and size of a grid, for messages."""
     affine, crs = geobox.affine, grid_crs(geobox)
     height, width = geobox.shape
     rotation = f", rotation terms ({affine.b:.10g}, {affine.d:.10g})" if affine.b or affine.d else ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Raster", "ScenePair", "describe_view", "open_date", "open_pair"]
 
-Raster: TypeAlias = "xr.DataArray | xr.Dataset | str | os.PathLike[str]"
+Raster: TypeAlias = "xr.DataArray | xr.Dataset | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 _XARRAY_SUFFIXES = {".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5", ".zarr"}
 
@@ -168,7 +168,8 @@ def open_pair(
 
     Args:
         ds_t1: The earlier date: a DataArray, a Dataset with one variable per band, or a path or URL that rasterio or
-            (NetCDF, Zarr) xarray opens. Dask-backed arrays stay lazy; files are read in windows only.
+            (NetCDF, Zarr) xarray opens. Dask-backed arrays stay lazy; files are read in windows only. A list of paths is
+            one raster whose red, green and blue lie in files of their own, in this order, on one grid.
         ds_t2: The later date.
         bands: Red, green and blue as three names or numbers counted from 1, or a pair of such triples, one per date.
             Names match band descriptions, coordinates and variable names in any case; red, green and blue also match R,
@@ -215,6 +216,10 @@ def _per_date(nodata: float | tuple[float | None, float | None] | None) -> tuple
 
 def open_date(date: str, data: Raster, bands: BandTriple | None, nodata: float | None) -> Source:
     """A source over whatever was passed, called `date` in messages; heavy packages are imported for the kind that it is."""
+    if isinstance(data, (list, tuple)) and all(isinstance(path, (str, os.PathLike)) for path in data):
+        from geocc.scene.band_files import open_band_files
+
+        return open_band_files(data, date=date, bands=bands, nodata=nodata)
     if not isinstance(data, (str, os.PathLike)):
         import xarray as xr
 

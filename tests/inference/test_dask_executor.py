@@ -83,6 +83,12 @@ def test_lazy_arrays_are_computed_on_the_workers(client, paths):
             date.close()
 
 
+def test_a_series_is_captioned_pair_by_pair(client, paths):
+    options = {"dates": ["2009", "2010", "2020"], "model": StubCaptioner(), "tile_size": SIZE, "progress": False}
+    three = [*paths, paths[0]]
+    assert geocc.caption_series(three, executor=client, **options).equals(geocc.caption_series(three, **options))
+
+
 @pytest.mark.parametrize("how", ["kill", "segfault", "exit"])
 def test_a_worker_that_dies_costs_no_tile(client, paths, tmp_path, how):
     victim = random.choice(NAMES)
@@ -146,6 +152,7 @@ def test_the_command_line_captions_on_a_cluster(client, paths, saved_model, tmp_
         "--dtype",
         "float32",
     ]
+    cli.register_commands()
     for name, cluster in (("cluster", dask), ("alone", [])):
         command = ["caption", *paths, "-o", tmp_path / f"{name}.parquet", *options, *cluster]
         done = CliRunner().invoke(cli.app, [str(argument) for argument in command])

@@ -162,7 +162,8 @@ class Flight:
                 raise lost("the connection to the scheduler broke")
             try:
                 # Client.nthreads would try for half a minute to reach a scheduler that is gone.
-                counts = self._client.sync(self._client.scheduler.ncores, callback_timeout=_ANSWER_S)
+                scheduler: Any = self._client.scheduler
+                counts = self._client.sync(scheduler.ncores, callback_timeout=_ANSWER_S)
             except (OSError, CancelledError, RuntimeError) as error:
                 raise lost(str(error) or "the scheduler does not answer") from error
             self._threads = sum(counts.values())
