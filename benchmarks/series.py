@@ -46,6 +46,8 @@ def main() -> None:
         once.append(middle - start)
         alone.append(time.process_time() - middle)
     pairwise = pd.concat(parts, ignore_index=True)
+    if layer["tile_id"].str.replace(r"_d\d+_d\d+$", "", regex=True).tolist() != pairwise["tile_id"].tolist():
+        raise SystemExit("the rows of the two ways do not belong together")
     apart = (pairwise["change_probability"] - layer["change_probability"]).abs().max()
     same = (pairwise["caption"] == layer["caption"]).mean()
     print(f"{len(layer)} captions; {encoded} images encoded, {2 * len(layer)} by pairwise calls")

@@ -49,7 +49,7 @@ class BandFilesSource:
     def read(self, window: PixelWindow) -> Planes:
         """Read one window of all three; raises ReadError, which names date, file and window."""
         parts = [file.read(window) for file in self.files]
-        values = np.concatenate([part.values[:1] for part in parts])
+        values = np.concatenate([part.values[:1] for part in parts])  # noqa: PD011 - an array
         valid = valid_pixels(values, self.nodata)
         for part in parts:
             if not known_valid(part.valid):
