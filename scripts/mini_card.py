@@ -20,6 +20,7 @@ BREAKDOWNS = {
     "misregistration": "By misregistration",
     "kind": "By kind of change, the largest of the tile",
 }
+GROUPS = ("held out", "held out, naip", "held out, landsat")
 COLUMNS = {
     "pairs": "pairs",
     "accuracy": "flag right",
@@ -75,7 +76,7 @@ def _figures(row: dict[str, Any], name: str) -> list[str]:
 
 def _real(rows: list[dict[str, Any]]) -> str:
     """Return what was said of held-out tiles of two dates."""
-    chosen = [row for row in rows if row["of"] and not row["group"].startswith("all,")]
+    chosen = [row for row in rows if row["of"] and row["group"] in GROUPS]
     lines = (
         [row["question"], row["group"], str(row["of"]), f"{100 * row['share']:.1f}", _interval(row)] for row in chosen
     )
