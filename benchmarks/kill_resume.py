@@ -130,6 +130,8 @@ def main() -> None:
                 extra = int(counts(log).sum() - len(counts(log))) - before if log.exists() else 0
                 worst, redone = max(worst, extra), redone + extra
                 print(f"\r{kills} kills, {hits} with a journal there, {redone} tiles done again", end="", flush=True)
+                if output.exists() and not journal_path(output).is_dir():
+                    break  # killed when all was done, on its way out: the next call would be another run
             resumed = gpd.read_parquet(output) if output.exists() else run(output, log, **options, resume=True)
             final = gpd.read_parquet(output)
             expected = gpd.read_parquet(Path(folder) / "clean.parquet")
