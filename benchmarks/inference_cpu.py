@@ -142,7 +142,6 @@ class Sampler:
 def main() -> None:
     """Measure, and print the tables."""
     args = _arguments()
-    _use(args.allocator)
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     dtypes = [getattr(torch, name) for name in args.dtypes]
     models = {dtype: make_model(small=args.small, dtype=dtype) for dtype in dtypes}
@@ -283,4 +282,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    _use(_arguments().allocator)
     main()

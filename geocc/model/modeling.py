@@ -215,7 +215,7 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
     ) -> CCExpertOutput:
         """Score the next tokens, and the change if the model has a change head.
 
-        Pairs without text get no further than the change head and the heads of training.
+        Pairs with change labels or change maps and without text get no further than the change head and the heads of training.
 
         Args:
             input_ids: `(B, S)` token ids; each of the two image slots is `config.tokens_per_image` times
@@ -249,7 +249,8 @@ class CCExpertForConditionalGeneration(CCExpertPreTrainedModel, GenerationMixin)
             text: Any = self.config.text_config
             attention_mask = branch_mask(branches, implementation=text._attn_implementation, dtype=self.dtype)  # noqa: SLF001  # it has no other name
             position_ids = branch_positions(branches)
-        if input_ids is None and inputs_embeds is None and pixel_values is not None:
+        lessons = change_labels is not None or change_maps is not None
+        if input_ids is None and inputs_embeds is None and pixel_values is not None and lessons:
             return self._score_images(pixel_values, change_labels=change_labels, change_maps=change_maps)
         outputs = self.model(
             input_ids=input_ids,
