@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INPUT_PX = 128
 PAIRS_PER_SHARD = 500
 SIZES = {256: 24, 128: 12}
-"""Side of the tiles as rendered, and shards of them: half are seen through a resize, as most users' tiles are."""
+"""Side of the tiles as rendered, and shards of them: two thirds are seen through a resize, as most users' tiles are."""
 IDENTICAL_SHARE = 0.08
 """Of the unchanged pairs: both dates one and the same picture."""
 

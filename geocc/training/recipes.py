@@ -62,7 +62,7 @@ class Stage(Settings):
             (Transformers 4.40); for a step of one micro batch on one device they are the same.
         bf16: Whether products are computed in bfloat16; weights and AdamW's moments stay float32. [script]
         bf16_weights: Whether the weights are bfloat16 too, stepped through float32 copies that the optimizer keeps
-            (`geocc.training.master_weights`), so that no product begins with a conversion: on a processor a third faster.
+            (`geocc.training.master_weights`), so that no product begins with a conversion: geocc-mini took 2.19 s instead of 2.56 for 64 pairs on one core.
             Ours.
         gradient_checkpointing: Whether activations are computed again in the backward pass to save memory. [script]
         compile: Whether the model goes through `torch.compile`. [script]
