@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 INPUT_PX = 128
 PAIRS_PER_SHARD = 500
-SIZES = {256: 24, 128: 12}
-"""Side of the tiles as rendered, and shards of them: two thirds are seen through a resize, as most users' tiles are."""
+SHARDS = (
+    ("all", 256, 24),
+    ("all", 128, 12),
+    ("medium", 256, 12),
+    ("landsat", 256, 12),
+    ("medium", 128, 6),
+    ("landsat", 128, 6),
+)
+"""Domain, side of the tiles as rendered, and shards of them. Two thirds are seen through a resize, as most users' tiles are;
+fields and rivers above 3 m are twice as many as elsewhere, as they are what is hardest to learn."""
 IDENTICAL_SHARE = 0.08
 """Of the unchanged pairs: both dates one and the same picture."""
 
@@ -41,25 +49,29 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
     jobs = [
-        (folder / f"synthetic/{tile_px}-{number:03d}", tile_px, 100 * at + number)
-        for at, (tile_px, shards) in enumerate(SIZES.items())
+        (folder / f"synthetic/{_name(domain, tile_px)}-{number:03d}", domain, tile_px, 100 * at + number)
+        for at, (domain, tile_px, shards) in enumerate(SHARDS)
         for number in range(max(1, round(shards * arguments.share)))
     ]
     began = time.perf_counter()
     with Pool(arguments.workers) as pool:
         for done, shard in enumerate(pool.imap(render, jobs), start=1):
             print(f"{done}/{len(jobs)} {shard.name} {time.perf_counter() - began:.0f} s", flush=True)
-    records = (record for shard, _, _ in jobs for record in read_records(shard / "small.json"))
+    records = (record for shard, *_ in jobs for record in read_records(shard / "small.json"))
     print(f"{write_records(folder / 'synthetic.jsonl', records)} pairs in {folder / 'synthetic.jsonl'}")
 
 
-def render(job: tuple[Path, int, int]) -> Path:
+def _name(domain: str, tile_px: int) -> str:
+    return str(tile_px) if domain == "all" else f"{domain}-{tile_px}"
+
+
+def render(job: tuple[Path, str, int, int]) -> Path:
     """Render a shard, unless it is there, and shrink its pictures to the model's input; return its folder."""
-    shard, tile_px, seed = job
+    shard, domain, tile_px, seed = job
     if (shard / "small.json").exists():
         return shard
     shutil.rmtree(shard, ignore_errors=True)  # cut short
-    records = write_pairs(shard, PAIRS_PER_SHARD, seed=seed, domain="all", tile_px=tile_px)
+    records = write_pairs(shard, PAIRS_PER_SHARD, seed=seed, domain=domain, tile_px=tile_px)
     write_records(shard / "small.json", _shrunk(records, scale=tile_px / INPUT_PX, seed=seed))
     return shard
 

@@ -4,8 +4,8 @@
 
 The folder gets `real.jsonl` and the tiles that it names. The captions of changed pairs are written from water and vegetation
 indices (`geocc.data.own_region`). Unchanged pairs are of two sorts: tiles of two dates between which the indices hardly
-differ, and tiles of one date beside a copy in other light, shifted, blurred, noisy or compressed. Two dates of either
-series, and the eastern third of both at every date, are held out for `benchmarks/mini_real.py`.
+differ, and tiles of one date beside a copy in other light, shifted, blurred, noisy or compressed. Most tiles of two dates
+too are given another light than they were taken in, lest dates be known by their colours. Two dates of either series, and the eastern third of both at every date, are held out for `benchmarks/mini_real.py`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ CHANGED_FROM = 0.02
 WATER_FROM = 0.04
 """Net share of a tile that water gained or lost, from which its captions speak of water."""
 CAPTIONS = 5
+RETOUCHED_SHARE = 0.6
+"""Share of the pictures of two dates that get another light."""
+_IN_PLACE = ("light", "other date's tones", "blur", "noise", "jpeg")
+"""Nuisances that leave every pixel where its label is."""
 SHARES = {"naip": 0.6, "landsat": 0.4}
 """Share of either series among the pairs, as far as it has so many."""
 
@@ -50,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--pairs", type=int, default=5000)
+    parser.add_argument("--pairs", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -78,8 +82,9 @@ def _records(series: Series, data: Path, folder: Path, pairs: int, seed: int) ->
         _draw([record for record in captioned if record.change_flag == flag], most, rng)
         for flag, most in ((1, half), (0, half // 2))
     )
-    yield from changed
-    yield from unchanged
+    for record in (*changed, *unchanged):
+        _retouch(record, series, rasters, rng)
+        yield record
     for number in range(half - len(unchanged)):
         yield _one_date(series, rasters, f"{series.name}_same_{number}", folder, rng)
 
@@ -124,6 +129,25 @@ def _two_dates(
         ):
             uid = f"{name}_quiet_{window.row}_{window.col}"
             yield _unchanged(uid, images, folder / f"{series.name}_tiles", _fields(series, pair))
+
+
+def _retouch(record: Record, series: Series, rasters: dict[int, xr.DataArray], rng: Generator) -> None:
+    """Give the pictures of a pair, each on its own, another light, blur, noise or compression, or none of them."""
+    bands = [band - 1 for band in series.bands]
+    years: list[int] = (record.model_extra or {})["years"]
+    for path, year in zip((record.img1_path, record.img2_path), years, strict=True):
+        if rng.random() >= RETOUCHED_SHARE:
+            continue
+        drawn = set(rng.choice(_IN_PLACE, int(rng.choice([1, 2, 3])), replace=False))
+        if {"light", "other date's tones"} <= drawn:
+            drawn.remove("light")
+        other = int(rng.choice([one for one in series.trained if one != year]))
+        tones = _tones(rasters[year].values[bands], rasters[other].values[bands])
+        with Image.open(path) as picture:
+            image = np.asarray(picture).transpose(2, 0, 1)
+        wide = np.pad(image, ((0, 0), *[(MARGIN_PX, MARGIN_PX)] * 2), mode="reflect")
+        kinds = tuple(kind for kind in NUISANCES if kind in drawn)
+        Image.fromarray(np.ascontiguousarray(disturb(wide, kinds, tones=tones, rng=rng).transpose(1, 2, 0))).save(path)
 
 
 def _about_water(record: Record) -> Record:

@@ -117,6 +117,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast, *, depth: int, levels: list[
         difference_depth=depth,
         difference_head_dim=64,
         difference_mlp_dim=3 * WIDTH,
+        difference_norm=True,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         change_head=True,
     )

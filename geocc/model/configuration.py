@@ -64,6 +64,8 @@ class CCExpertConfig(PreTrainedConfig):
             last level goes to the projector as the tower made it (the paper's baseline, for ablations).
         difference_head_dim: Width of one attention head in the difference module.
         difference_mlp_dim: Inner width of the difference module's MLP.
+        difference_norm: Whether the levels go through a LayerNorm on their way into the difference module. CCExpert's do
+            not. Without it a tower that is trained from nothing drives the module's attention into saturation.
         projector_hidden_act: Activation between the projector's two layers.
         image_token_id: Token id that holds the place of one image feature. It may lie outside the vocabulary.
         tie_word_embeddings: Whether the language model's head is its embedding table. Left out, as `text_config` says.
@@ -82,6 +84,7 @@ class CCExpertConfig(PreTrainedConfig):
     difference_depth: int = 2
     difference_head_dim: int = 128
     difference_mlp_dim: int = 4608
+    difference_norm: bool = False
     projector_hidden_act: str = "gelu"
     image_token_id: int = 151646
     tie_word_embeddings: bool | None = None

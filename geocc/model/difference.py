@@ -46,6 +46,8 @@ class DifferenceModule(nn.Module):
         if not config.difference_depth:
             self.layers = nn.ModuleList()
             return
+        # geocc's own; the published module reads the tower's features as they are.
+        self.norm = nn.LayerNorm(width) if config.difference_norm else nn.Identity()
         self.extractor = ChangeExtractor(width)
         self.layers = nn.ModuleList(
             ChangeAwareLayer(width, head_dim=config.difference_head_dim, mlp_dim=config.difference_mlp_dim)
@@ -64,7 +66,7 @@ class DifferenceModule(nn.Module):
             return Difference(image_a=a, image_b=b, change=b - a, gates=levels.new_ones(levels.shape[:2]))
         n_levels, batch, _, tokens, width = levels.shape
         position = sine_position_table(math.isqrt(tokens), width=width, device=levels.device).to(levels.dtype)
-        a, b = levels.flatten(0, 1).unbind(1)
+        a, b = self.norm(levels).flatten(0, 1).unbind(1)
         q = torch.zeros_like(a)
         for layer in self.layers:
             q = q + self.extractor(a, b)  # the change between the refined images, every time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -116,6 +117,7 @@ class CCExpertProcessor(ProcessorMixin):
         prompt: str | Sequence[str] | None = None,
         captions: Sequence[str] | None = None,
         padding_side: str | None = None,
+        pad_to_multiple_of: int = 1,
         return_tensors: str | None = "pt",
     ) -> BatchFeature:
         """Prepare a batch.
@@ -126,6 +128,7 @@ class CCExpertProcessor(ProcessorMixin):
             captions: The answers, for training.
             padding_side: `"left"` or `"right"`; left out, right for training and left otherwise, where the answer
                 must follow the question at once.
+            pad_to_multiple_of: What the length S of the batch shall be a multiple of, so that batches come in few lengths.
             return_tensors: `"pt"` for torch tensors, None for lists.
 
         Returns:
@@ -144,6 +147,8 @@ class CCExpertProcessor(ProcessorMixin):
         side = padding_side or ("left" if captions is None else "right")
         if side not in {"left", "right"}:
             raise InputError(f"padding_side must be 'left' or 'right', not {padding_side!r}")
+        if pad_to_multiple_of < 1:
+            raise InputError(f"pad_to_multiple_of is {pad_to_multiple_of}; expected a number of tokens, 1 or more")
 
         if captions is None:
             rows = {"input_ids": [self._chat.question(text) for text in prompts]}
@@ -152,7 +157,10 @@ class CCExpertProcessor(ProcessorMixin):
             rows = {"input_ids": [ids for ids, _ in examples], "labels": [labels for _, labels in examples]}
         rows["attention_mask"] = [[1] * len(ids) for ids in rows["input_ids"]]
         fill = {"input_ids": self.pad_token_id, "labels": IGNORE_INDEX, "attention_mask": 0}
-        data: dict[str, Any] = {name: _pad(values, fill=fill[name], side=side) for name, values in rows.items()}
+        data: dict[str, Any] = {
+            name: _pad(values, fill=fill[name], side=side, multiple_of=pad_to_multiple_of)
+            for name, values in rows.items()
+        }
         if pixels is not None:
             data["pixel_values"] = pixels
         return BatchFeature(data, tensor_type=return_tensors)
@@ -244,8 +252,8 @@ def _from_pairs(pairs: Sequence[Sequence[Image.Image]]) -> list[NDArray[np.uint8
     return flat
 
 
-def _pad(rows: list[list[int]], *, fill: int, side: str) -> list[list[int]]:
-    longest = max(map(len, rows), default=0)
+def _pad(rows: list[list[int]], *, fill: int, side: str, multiple_of: int) -> list[list[int]]:
+    longest = math.ceil(max(map(len, rows), default=0) / multiple_of) * multiple_of
     if side == "left":
         return [[fill] * (longest - len(row)) + row for row in rows]
     return [row + [fill] * (longest - len(row)) for row in rows]

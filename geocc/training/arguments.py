@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from geocc.training.configuration import TrainingConfig
 
-__all__ = ["accumulation_steps", "attention_kernels", "training_arguments"]
+__all__ = ["accumulation_steps", "attention_kernels", "training_arguments", "whole_graphs"]
 
 
 def accumulation_steps(*, batch_size: int, micro_batch_size: int, world_size: int) -> int:
@@ -108,6 +108,22 @@ def attention_kernels(arguments: TrainingArguments, *, bf16: bool) -> Iterator[N
             yield
     finally:
         torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
+
+
+@contextlib.contextmanager
+def whole_graphs(arguments: TrainingArguments) -> Iterator[None]:
+    """Compile a model in one piece where several processes train on processors.
+
+    torch cuts it at the buckets of DistributedDataParallel, so that gradients travel while others are still computed. Within
+    one machine there is nothing to gain, and of the pieces some came out as NaN (torch 2.15, geocc-mini in bfloat16).
+    """
+    if arguments.device.type != "cpu" or not arguments.torch_compile:
+        yield
+        return
+    from torch._dynamo import config  # seconds to import, for this alone
+
+    with config.patch(optimize_ddp=False):
+        yield
 
 
 def _checkpointing(wanted: bool) -> dict[str, Any]:

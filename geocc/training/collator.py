@@ -27,6 +27,7 @@ class PairCollator:
     Args:
         processor: Turns pixels and captions into tensors, and masks the labels.
         padding_side: Side on which short samples are filled; the reference fills on the right (parity NOTES.md 19).
+        pad_to_multiple_of: What the length of a batch in tokens is a multiple of.
         max_length: Longest sample in tokens, image slots included.
         change_labels: Whether the batch also says which pairs changed, for a model with a change head.
         map_grid: Tokens per side of the change maps that the batch also holds; None for none.
@@ -38,6 +39,7 @@ class PairCollator:
         processor: CCExpertProcessor,
         *,
         padding_side: str = "right",
+        pad_to_multiple_of: int = 1,
         max_length: int = 32768,
         change_labels: bool = False,
         map_grid: int | None = None,
@@ -45,6 +47,7 @@ class PairCollator:
     ) -> None:
         self._processor = processor
         self._padding_side = padding_side
+        self._pad_to_multiple_of = pad_to_multiple_of
         self._max_length = max_length
         self._change_labels = change_labels
         self._map_grid = map_grid
@@ -68,6 +71,7 @@ class PairCollator:
                 [sample.images for sample in samples],
                 captions=[sample.caption for sample in samples],
                 padding_side=self._padding_side,
+                pad_to_multiple_of=self._pad_to_multiple_of,
             )
         )
         self._check_length(batch, samples)

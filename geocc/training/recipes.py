@@ -72,6 +72,8 @@ class Stage(Settings):
             well: what came and what went, token by token. 0 for no labels. Ours.
         max_length: Longest sample in tokens, image slots included; a longer one is an error, never cut. [script: 32768]
         padding_side: Side on which short samples are filled. [script: right; it matters for the loss, NOTES.md 19]
+        pad_to_multiple_of: Batches are filled up to a multiple of so many tokens. Ours: with `compile`, few lengths are few
+            compilations.
         checkpoint_every: Optimizer steps between two checkpoints, each with an evaluation if one is asked for; or
             `epoch`. [script]
         seed: Seed of fresh weights, of the order of samples and of augmentation. [script: 42]
@@ -104,6 +106,7 @@ class Stage(Settings):
     change_classes: Annotated[int, Field(ge=0, le=255)] = 0
     max_length: Positive = 32768
     padding_side: Literal["left", "right"] = "right"
+    pad_to_multiple_of: Positive = 1
     checkpoint_every: Positive | Literal["epoch"]
     seed: Annotated[int, Field(ge=0)] = 42
 
@@ -123,6 +126,10 @@ class Stage(Settings):
             )
         if self.bf16_weights and not self.bf16:
             raise InputError("bf16_weights asks for what bf16=false refuses: set both, or neither")
+        if self.packed and self.pad_to_multiple_of != 1:
+            raise InputError(
+                "pad_to_multiple_of does not go with captions='packed', whose rows are as long as they are: set one"
+            )
         if self.change_classes and not self.change_map_weight:
             raise InputError("change_classes is of no use without change_map_weight: set both, or neither")
         return self

@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from geocc.errors import CheckpointError, InputError, WriteError
 from geocc.training.adapters import add_adapters, name_base
-from geocc.training.arguments import attention_kernels
+from geocc.training.arguments import attention_kernels, whole_graphs
 from geocc.training.data import check_records, evaluation_records, mixture_records, open_mixture
 from geocc.training.dataset import PairDataset
 from geocc.training.feature_cache import attach_feature_cache
@@ -124,7 +124,7 @@ def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
     mean = math.nan
     if point is None or not trainer.take_up_the_end(point):
         try:
-            with attention_kernels(trainer.args, bf16=config.recipe.bf16):
+            with attention_kernels(trainer.args, bf16=config.recipe.bf16), whole_graphs(trainer.args):
                 mean = trainer.train(resume_from_checkpoint=None if point is None else str(point)).training_loss
         finally:
             _stop_scorers(config)

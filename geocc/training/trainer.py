@@ -85,6 +85,7 @@ class CCExpertTrainer(Trainer):
                 change_labels=settings.change_head,
                 map_grid=settings.grid_size if recipe.change_map_weight else None,
                 map_classes=recipe.change_classes,
+                **({} if recipe.packed else {"pad_to_multiple_of": recipe.pad_to_multiple_of}),
             ),
             train_dataset=train_dataset,
             eval_dataset=evaluation,

@@ -17,6 +17,10 @@ TOKENS = GRID * GRID
 
 @pytest.fixture
 def module():
+    return make_module()
+
+
+def make_module(**settings):
     torch.manual_seed(0)
     config = CCExpertConfig(
         vision_config=foreign.TOWER | {"hidden_size": WIDTH, "image_size": 42},
@@ -24,6 +28,7 @@ def module():
         feature_levels=[1, 4],
         difference_head_dim=HEAD,
         difference_mlp_dim=20,
+        **settings,
     )
     module = DifferenceModule(config).double().eval()
     for parameter in module.parameters():
@@ -80,6 +85,14 @@ def test_without_layers_the_last_level_goes_on_as_it_is(levels):
     assert torch.equal(torch.stack([found.image_a, found.image_b], dim=1), levels[-1])
     assert torch.equal(found.change, levels[-1, :, 1] - levels[-1, :, 0])
     assert found.gates.shape == levels.shape[:2]
+
+
+def test_a_norm_frees_the_change_of_the_strength_of_the_features(module, levels):
+    normed = make_module(difference_norm=True)
+    with torch.no_grad():
+        found, louder = normed(levels), normed(20 * levels)
+    assert torch.allclose(found.change, louder.change, atol=1e-4)  # the norm's epsilon
+    assert not {name for name in module.state_dict() if name.startswith("norm")}  # the published module has none
 
 
 @pytest.mark.parametrize("grid", [1, 4, 27])

@@ -99,6 +99,21 @@ def test_a_batch_to_learn_is_padded_on_the_right(processor, images):
             assert torch.equal(batch[name][i][real], other[name][i][others])
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_batch_can_be_filled_up_to_a_multiple(processor, images, side):
+    captions = ["a", "a longer one"]
+    plain = processor(images, captions=captions, padding_side=side)
+    filled = processor(images, captions=captions, padding_side=side, pad_to_multiple_of=16)
+    longest = plain["input_ids"].shape[1]
+    assert filled["input_ids"].shape[1] == -(-longest // 16) * 16 != longest
+    there = slice(-longest, None) if side == "left" else slice(longest)
+    for name, fill in (("input_ids", processor.pad_token_id), ("attention_mask", 0), ("labels", -100)):
+        rest = filled[name].clone()
+        assert torch.equal(filled[name][:, there], plain[name])
+        rest[:, there] = fill
+        assert torch.all(rest == fill)
+
+
 def test_without_images_there_are_no_pixels(processor):
     assert processor()["input_ids"].tolist() == [processor.prompt_ids()]
     assert (
@@ -120,6 +135,7 @@ def test_answers_end_their_turn(processor):
         ({"prompt": "<image>"}, "1 <image> markers"),
         ({"prompt": "<image><image><image>"}, "3 <image> markers"),
         ({"padding_side": "up"}, "'left' or 'right'"),
+        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of is 0"),
     ],
 )
 def test_calls_that_do_not_fit_are_refused(processor, images, settings, message):

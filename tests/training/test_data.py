@@ -79,6 +79,13 @@ def test_padding_can_be_on_the_left(records):
     assert not batch["attention_mask"].all()
 
 
+def test_batches_can_come_in_few_lengths(records):
+    _, processor = tiny_ccexpert.make()
+    samples = [dataset(records)[at] for at in range(8)]
+    lengths = {PairCollator(processor, pad_to_multiple_of=64)([sample])["input_ids"].shape[1] for sample in samples}
+    assert all(length % 64 == 0 for length in lengths)
+
+
 def test_a_sample_that_is_too_long_is_named_not_cut(records):
     _, processor = tiny_ccexpert.make()
     sample = dataset(records)[0]

@@ -83,6 +83,7 @@ def test_every_field_is_documented_with_its_source():
         ({"batch_size": 0}, "'batch_size' is 0"),
         ({"warmup_fraction": 1}, "'warmup_fraction' is 1"),
         ({"checkpoint_every": "sometimes"}, "sometimes"),
+        ({"captions": "packed", "pad_to_multiple_of": 64}, "pad_to_multiple_of does not go with captions='packed'"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(settings, message):
