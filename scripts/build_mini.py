@@ -67,23 +67,36 @@ def train(root: Path, *, seed: int, processes: int) -> None:
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():
         save_start(run / "start", [data / "synthetic.jsonl", data / "real/real.jsonl"], seed=seed)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
     for stage in (1, 2, 3):
-        output = run / f"stage{stage}"
-        if (output / "model").exists():
-            continue
-        more = ["--resume"] if any(output.glob("checkpoint-*/geocc_training.json")) else []
-        command = [*launch, "--module", "geocc", "train", HERE / f"mini/stage{stage}.yaml", *more]
-        settings = [f"data.train={data / MIXTURE}", f"recipe.seed={seed + stage}"]
-        with (run / f"stage{stage}.log").open("a") as log:
-            subprocess.run(  # noqa: S603  # our own command
-                [str(part) for part in [*command, *settings]],
-                check=True,
-                cwd=run,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-                stdout=log,
-            )
-        print(f"stage {stage} done", flush=True)
+        run_stage(
+            run, stage, settings=[f"data.train={data / MIXTURE}", f"recipe.seed={seed + stage}"], processes=processes
+        )
+
+
+def run_stage(run: Path, stage: int, *, settings: list[str], processes: int) -> None:
+    """Train one stage in `run`, one process of one thread for each core, unless it is trained.
+
+    Args:
+        run: Folder of the run, relative to which the stage's file names its start and its output.
+        stage: Number of the stage.
+        settings: What to set otherwise than `mini/stage*.yaml` does.
+        processes: How many train together.
+    """
+    output = run / f"stage{stage}"
+    if (output / "model").exists():
+        return
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
+    more = ["--resume"] if any(output.glob("checkpoint-*/geocc_training.json")) else []
+    command = [*launch, "--module", "geocc", "train", HERE / f"mini/stage{stage}.yaml", *more, *settings]
+    with (run / f"stage{stage}.log").open("a") as log:
+        subprocess.run(  # noqa: S603  # our own command
+            [str(part) for part in command],
+            check=True,
+            cwd=run,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=log,
+        )
+    print(f"stage {stage} done", flush=True)
 
 
 def calibrate(trained: Path, out: Path) -> None:
@@ -110,10 +123,10 @@ def calibrate(trained: Path, out: Path) -> None:
     processor.save_pretrained(out)
 
 
-def measure(model: Path, folder: Path, *, real: Path) -> None:
+def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIRS) -> None:
     """Measure a model on held-out synthetic pairs of all domains, and on held-out ground and dates of the real series."""
     folder.mkdir(parents=True, exist_ok=True)
-    benchmark = ["-m", "geocc", "benchmark", "synthetic", "--domain", "all", "--pairs", HELD_OUT_PAIRS, "--breakdown"]
+    benchmark = ["-m", "geocc", "benchmark", "synthetic", "--domain", "all", "--pairs", pairs, "--breakdown"]
     _python(*benchmark, "--model", model, "--output", folder / "synthetic", "--bootstrap", 0)
     _python(ROOT / "benchmarks/mini_real.py", "--model", model, "--data", real, "--json", folder / "real.json")
 

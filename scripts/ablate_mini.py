@@ -1,0 +1,129 @@
+"""What geocc-mini owes to its parts: the recipe in short, whole and without one part, with several seeds.
+
+    python scripts/ablate_mini.py /tmp/ablation --data /tmp/geocc-mini/data --real ../shared/data --seeds 0 1 2
+
+The data are those that `build_mini.py` made. Every model starts from nothing and gets the same steps: stage 1, then stage 3,
+whose rate falls to nothing. What is trained and measured already is not made again, so that the command may be stopped.
+Each model is calibrated and measured as geocc-mini is, on fewer pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+
+import yaml
+from build_mini import MIXTURE, calibrate, measure, run_stage
+from mini_start import save_start
+
+STEPS = {1: 240, 3: 300}
+PAIRS = 1000
+REAL = {
+    "water gained: said so": "water gained said",
+    "unchanged by the masks: called changed": "unchanged called changed",
+    "changed by the masks: called changed": "changed called changed",
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+        name: What it is called in the table.
+        start: How its fresh weights differ.
+        stages: The stages it goes through.
+        sources: The data it learns from.
+    """
+
+    name: str
+    start: dict[str, object] = field(default_factory=dict)
+    stages: tuple[int, ...] = (1, 3)
+    sources: tuple[str, ...] = ("synthetic", "real")
+
+
+ARMS = {
+    "whole": Arm("the recipe"),
+    "no-difference": Arm("without difference module", start={"depth": 0}),
+    "one-level": Arm("one feature level", start={"levels": [5]}),
+    "no-stage-1": Arm("without stage 1", stages=(3,)),
+    "no-real": Arm("without real tiles", sources=("synthetic",)),
+}
+
+
+def main() -> None:
+    """Train what is missing, and print the table of all that is measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="folder with synthetic.jsonl, real/ and mixture.yaml")
+    parser.add_argument("--real", type=Path, default=Path("../shared/data"), help="folder with naip/ and landsat/")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    root, data = arguments.folder.absolute(), arguments.data.absolute()
+    for seed in arguments.seeds:
+        for key in arguments.arms:
+            run = root / f"{key}-{seed}"
+            if not (run / "figures.json").exists():
+                began = time.perf_counter()
+                train(run, ARMS[key], data=data, seed=seed, processes=arguments.processes)
+                calibrate(run / "stage3/model", run / "model")
+                measure(run / "model", run / "measures", real=arguments.real, pairs=PAIRS)
+                (run / "figures.json").write_text(json.dumps(figures(run / "measures"), indent=1))
+                print(f"{key}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
+    print_table(root, arguments.arms)
+
+
+def train(run: Path, arm: Arm, *, data: Path, seed: int, processes: int) -> None:
+    """Train a model in `run/stage3/model`."""
+    run.mkdir(parents=True, exist_ok=True)
+    if not (run / "start").exists():
+        records = [data / "synthetic.jsonl", data / "real/real.jsonl"]
+        save_start(run / "start", records, seed=seed, **arm.start)  # type: ignore[arg-type]  # named as its arguments
+    mixture = yaml.safe_load((data / MIXTURE).read_text())
+    kept = [one for one in mixture["datasets"] if one["source"] in arm.sources]
+    (run / MIXTURE).write_text(yaml.safe_dump({"datasets": kept}))
+    for number, stage in enumerate(arm.stages):
+        settings = [
+            f"data.train={run / MIXTURE}",
+            f"data.root={data}",
+            f"recipe.seed={10 * seed + stage}",
+            f"recipe.max_steps={STEPS[stage]}",
+            f"recipe.checkpoint_every={STEPS[stage]}",
+            f"model={run / ('start' if not number else f'stage{arm.stages[number - 1]}/model')}",
+            "start_from=any",
+        ]
+        run_stage(run, stage, settings=settings, processes=processes)
+
+
+def figures(measures: Path) -> dict[str, float]:
+    """Return the figures of the table."""
+    rows = json.loads((measures / "synthetic/results.json").read_text())["breakdown"]
+    (whole,) = (row for row in rows if row["by"] == "all")
+    found = {name: float(whole[name]) for name in ("auroc", "accuracy", "category_f1", "place")}
+    pairs = json.loads((measures / "real.json").read_text())["pairs"]
+    return found | {
+        REAL[r["question"]]: r["share"] for r in pairs if r["question"] in REAL and r["group"] == "held out"
+    }
+
+
+def print_table(root: Path, arms: list[str]) -> None:
+    """Print mean, and smallest and largest of the seeds, for every arm that has been measured."""
+    for number, key in enumerate(arms):
+        found = [json.loads(path.read_text()) for path in sorted(root.glob(f"{key}-*/figures.json"))]
+        if number == 0 and found:
+            print(f"| | seeds | {' | '.join(found[0])} |\n{'|---' * (2 + len(found[0]))}|")
+        if found:
+            cells = [[one[name] for one in found] for name in found[0]]
+            shown = [f"{mean(cell):.3f} ({min(cell):.3f}-{max(cell):.3f})" for cell in cells]
+            print(f"| {ARMS[key].name} | {len(found)} | {' | '.join(shown)} |")
+
+
+if __name__ == "__main__":
+    main()
