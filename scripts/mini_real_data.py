@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mini_real_nuisance import MARGIN_PX, NUISANCES, disturb
-from mini_real_quiet import quiet_tiles
+from mini_real_quiet import Told, quiet_tiles, tell
 from mini_real_reading import read
 from mini_real_series import SERIES, Series
 from PIL import Image
@@ -40,6 +40,10 @@ CHANGED_FROM = 0.02
 """Share of a tile that changed, by its mask, from which it is an example of change."""
 WATER_FROM = 0.04
 """Net share of a tile that water gained or lost, from which its captions speak of water."""
+_WATER_ALONE = (
+    ("water has appeared", "there is new water", "some water has emerged", "water has emerged", "some water has appeared"),
+    ("some water has disappeared", "some water has been lost", "some water has vanished", "some water is lost"),
+)
 CAPTIONS = 5
 RETOUCHED_SHARE = 0.6
 """Share of the pictures of two dates that get another light."""
@@ -101,6 +105,7 @@ def _two_dates(
     series: Series, rasters: dict[int, xr.DataArray], pair: tuple[int, int], folder: Path, seed: int
 ) -> Iterator[Record]:
     """Yield tiles of two dates that are clear examples of change, and of its absence."""
+    told = tell(*(rasters[year] for year in pair), series=series)
     for tile_size in TILE_SIZES:
         name = f"{series.name}_{pair[0]}_{pair[1]}_{tile_size}"
         for record in caption_indices(
@@ -118,7 +123,7 @@ def _two_dates(
             fields=_fields(series, pair),
         ):
             if _share(record.mask_path, 255) >= CHANGED_FROM:
-                yield _about_water(record)
+                yield _about_water(record, _water_gain(record.uid, told, tile_size))
             else:
                 _remove(record)
         for window, images in quiet_tiles(
@@ -150,15 +155,27 @@ def _retouch(record: Record, series: Series, rasters: dict[int, xr.DataArray], r
         Image.fromarray(np.ascontiguousarray(disturb(wide, kinds, tones=tones, rng=rng).transpose(1, 2, 0))).save(path)
 
 
-def _about_water(record: Record) -> Record:
-    """Keep captions that tell whether water came or went, where that is much of what is seen."""
-    gain = _share(record.label2_path, WATER) - _share(record.label1_path, WATER)
+def _about_water(record: Record, gain: float) -> Record:
+    """Keep captions that tell whether water came or went, where that is much of what is seen.
+
+    Args:
+        record: A tile with many captions from its mask, which knows only of ground that is sure at both dates.
+        gain: Share of the tile that is surely water at the later date less that at the earlier; where no caption tells of it,
+            it is told all the same.
+    """
     captions = record.change_caption
     if abs(gain) >= WATER_FROM:
         said = [read(caption) for caption in captions]
         fit = [text for text, one in zip(captions, said, strict=True) if (one.water_gained, one.water_lost)[gain < 0]]
-        captions = fit or captions
+        captions = fit or list(_WATER_ALONE[gain < 0])
     return record.model_copy(update={"change_caption": captions[:CAPTIONS]})
+
+
+def _water_gain(uid: str, told: Told, tile_size: int) -> float:
+    """Return the net share of a tile, whose name ends in its row and column, that became water."""
+    row, col = map(int, uid.split("_")[-2:])
+    before, after = (labels[row : row + tile_size, col : col + tile_size] == WATER for labels in told.labels)
+    return float(after.mean() - before.mean())
 
 
 def _share(path: Path | None, value: int) -> float:
