@@ -41,7 +41,13 @@ CHANGED_FROM = 0.02
 WATER_FROM = 0.04
 """Net share of a tile that water gained or lost, from which its captions speak of water."""
 _WATER_ALONE = (
-    ("water has appeared", "there is new water", "some water has emerged", "water has emerged", "some water has appeared"),
+    (
+        "water has appeared",
+        "there is new water",
+        "some water has emerged",
+        "water has emerged",
+        "some water has appeared",
+    ),
     ("some water has disappeared", "some water has been lost", "some water has vanished", "some water is lost"),
 )
 CAPTIONS = 5
@@ -123,12 +129,13 @@ def _two_dates(
             fields=_fields(series, pair),
         ):
             if _share(record.mask_path, 255) >= CHANGED_FROM:
-                yield _about_water(record, _water_gain(record.uid, told, tile_size))
+                yield about_water(record, _water_gain(record.uid, told, tile_size))
             else:
                 _remove(record)
         for window, images in quiet_tiles(
             *(rasters[year] for year in pair),
             series=series,
+            told=told,
             tile_size=tile_size,
             stride=tile_size // 3,
         ):
@@ -155,7 +162,7 @@ def _retouch(record: Record, series: Series, rasters: dict[int, xr.DataArray], r
         Image.fromarray(np.ascontiguousarray(disturb(wide, kinds, tones=tones, rng=rng).transpose(1, 2, 0))).save(path)
 
 
-def _about_water(record: Record, gain: float) -> Record:
+def about_water(record: Record, gain: float) -> Record:
     """Keep captions that tell whether water came or went, where that is much of what is seen.
 
     Args:

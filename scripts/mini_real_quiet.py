@@ -71,6 +71,7 @@ def quiet_tiles(
     t2: xr.DataArray,
     *,
     series: Series,
+    told: Told,
     tile_size: int,
     stride: int,
 ) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
@@ -80,10 +81,10 @@ def quiet_tiles(
         t1: The earlier date.
         t2: The later date.
         series: The series they are of.
+        told: What the indices tell of both.
         tile_size: Side of a tile in pixels.
         stride: Pixels from one to the next.
     """
-    told = tell(t1, t2, series=series)
     pair = open_pair(t1, t2, bands=series.bands, align="t1")
     for window in plan_tiles(pair, tile_size=tile_size, stride=stride):
         at = window.rows, window.cols

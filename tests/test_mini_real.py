@@ -10,7 +10,12 @@ import rioxarray  # noqa: F401 - arrays get their `rio`
 import xarray as xr
 from affine import Affine
 
+from geocc.data import Record
+
 ROOT = Path(__file__).parents[1]
+RECORD = Record(
+    uid="a", change_flag=1, img1_path="a.png", img2_path="b.png", change_caption=["some vegetation was lost"]
+)
 
 
 @pytest.fixture
@@ -59,6 +64,32 @@ def test_captions_of_both_wordings_tell_of_water(load, caption, gained, lost):
     assert said.understood
     assert (said.water_gained, said.water_lost) == (gained, lost)
     assert said.changed == (caption != "the scene is the same as before")
+
+
+@pytest.mark.parametrize(
+    ("gain", "captions", "kept"),
+    [
+        (0.01, ["some vegetation was lost"], ["some vegetation was lost"]),
+        (0.3, ["some vegetation was lost", "water has appeared"], ["water has appeared"]),
+        (
+            -0.3,
+            ["water has appeared", "some water has given way to vegetation"],
+            ["some water has given way to vegetation"],
+        ),
+    ],
+)
+def test_a_tile_in_which_water_came_or_went_says_so(load, gain, captions, kept):
+    about_water = load("mini_real_data").about_water
+    record = RECORD.model_copy(update={"change_caption": captions})
+    assert about_water(record, gain).change_caption == kept
+
+
+@pytest.mark.parametrize("gain", [0.3, -0.3])
+def test_water_is_told_even_where_no_caption_does(load, gain):
+    told = load("mini_real_data").about_water(RECORD, gain).change_caption
+    said = [load("mini_real_reading").read(caption) for caption in told]
+    assert said
+    assert all((one.water_gained, one.water_lost) == (gain > 0, gain < 0) for one in said)
 
 
 def test_what_cannot_be_read_is_said(load):
