@@ -37,6 +37,7 @@ def train(
     """Train a model by one of CCExpert's three stages. Start it with 'accelerate launch -m geocc train' on many GPUs."""
     from geocc.training import load_config, plan_training
     from geocc.training import train as run
+    from geocc.training.processes import leave_group
 
     chosen = list(overrides or [])
     if parts is not None:
@@ -46,6 +47,7 @@ def train(
         typer.echo(str(plan_training(settings)))
         return
     result = run(settings, resume=resume)
+    leave_group()
     # Under 'accelerate launch' every process comes here; one summary is enough.
     if not quiet and os.environ.get("RANK", "0") == "0":
         best = "" if result.best is None else f", best {settings.evaluation.best if settings.evaluation else ''} "

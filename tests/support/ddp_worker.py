@@ -14,6 +14,7 @@ from support import training
 
 from geocc.training import CCExpertTrainer, Data, PairDataset, set_trainable
 from geocc.training.data import open_mixture
+from geocc.training.processes import leave_group
 from geocc.training.start import load_start
 
 
@@ -48,4 +49,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     gradients, loss = step(base, records, output, micro_batch_size=2)
     torch.save({"gradients": gradients, "loss": loss}, target)
-    torch.distributed.destroy_process_group()
+    leave_group()
