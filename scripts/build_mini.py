@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-CALIBRATION_SCENES = range(200_000_000, 200_000_260)
+CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
 HELD_OUT_PAIRS = 2000
+COPIED_TILES = 500
 
 
 def main() -> None:
@@ -123,12 +124,21 @@ def calibrate(trained: Path, out: Path) -> None:
     processor.save_pretrained(out)
 
 
-def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIRS) -> None:
-    """Measure a model on held-out synthetic pairs of all domains, and on held-out ground and dates of the real series."""
+def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIRS, copies: int = COPIED_TILES) -> None:
+    """Measure a model on held-out synthetic pairs of all domains, and on held-out ground and dates of the real series.
+
+    Args:
+        model: Its folder.
+        folder: Where the figures go.
+        real: Folder with `naip/` and `landsat/`.
+        pairs: How many synthetic pairs.
+        copies: How many real tiles are shown beside copies of themselves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     benchmark = ["-m", "geocc", "benchmark", "synthetic", "--domain", "all", "--pairs", pairs, "--breakdown"]
     _python(*benchmark, "--model", model, "--output", folder / "synthetic", "--bootstrap", 0)
-    _python(ROOT / "benchmarks/mini_real.py", "--model", model, "--data", real, "--json", folder / "real.json")
+    tiles = ["--data", real, "--tiles", copies]
+    _python(ROOT / "benchmarks/mini_real.py", "--model", model, *tiles, "--json", folder / "real.json")
 
 
 def _fit(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
