@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import mean
 
 import yaml
-from build_mini import MIXTURE, calibrate, measure, run_stage
+from build_mini import CALIBRATION_SCENES, MIXTURE, calibrate, measure, run_stage
 from mini_start import save_start
 
 STEPS = {1: 300, 3: 300}
@@ -77,7 +77,7 @@ def main() -> None:
             if not (run / "figures.json").exists():
                 began = time.perf_counter()
                 train(run, ARMS[key], data=data, seed=seed, processes=arguments.processes)
-                calibrate(run / "stage3/model", run / "model")
+                calibrate(run / "stage3/model", run / "model", scenes=CALIBRATION_SCENES[:260])
                 measure(run / "model", run / "measures", real=arguments.real, pairs=PAIRS, copies=0)
                 (run / "figures.json").write_text(json.dumps(figures(run / "measures"), indent=1))
                 print(f"{key}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)

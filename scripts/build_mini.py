@@ -100,14 +100,15 @@ def run_stage(run: Path, stage: int, *, settings: list[str], processes: int) -> 
     print(f"stage {stage} done", flush=True)
 
 
-def calibrate(trained: Path, out: Path) -> None:
+def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -> None:
     """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
 
     Args:
         trained: Folder of the trained model.
         out: Folder for the model as it ships. The scale and the shift go into the weights of its change head.
+        scenes: Seeds of the scenes that the pairs are cut from.
     """
-    pairs = list(training_pairs(CALIBRATION_SCENES, per_scene=2, domain="all", max_shift_px=2.0))
+    pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
     processor = CCExpertProcessor.from_pretrained(trained)
     model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
     truth = torch.tensor([float(pair.changed) for pair in pairs])
