@@ -114,7 +114,8 @@ def figures(measures: Path) -> dict[str, float]:
     """Return the figures of the table."""
     rows = json.loads((measures / "synthetic/results.json").read_text())["breakdown"]
     (whole,) = (row for row in rows if row["by"] == "all")
-    found = {name: float(whole[name]) for name in ("auroc", "accuracy", "category_f1", "place")}
+    # Who names nothing has no F1.
+    found = {name: float(whole[name] or 0) for name in ("auroc", "accuracy", "category_f1")}
     pairs = json.loads((measures / "real.json").read_text())["pairs"]
     return found | {
         REAL[r["question"]]: r["share"] for r in pairs if r["question"] in REAL and r["group"] == "held out"
