@@ -16,10 +16,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import yaml
 from build_mini import CALIBRATION_SCENES, MIXTURE, calibrate, measure, run_stage
 from mini_start import save_start
+from scipy.stats import mannwhitneyu
 
 STEPS = {1: 300, 3: 300}
 BATCH = 32
@@ -27,8 +29,9 @@ PAIRS = 1000
 REAL = {
     "water gained: said so": "water gained said",
     "unchanged by the masks: called changed": "unchanged called changed",
-    "changed by the masks: called changed": "changed called changed",
 }
+UNCHANGED = 0.02
+"""Share of a real tile that changed by its masks, below which it counts as unchanged."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,21 @@ def figures(measures: Path) -> dict[str, float]:
     (whole,) = (row for row in rows if row["by"] == "all")
     # Who names nothing has no F1.
     found = {name: float(whole[name] or 0) for name in ("auroc", "accuracy", "category_f1")}
-    pairs = json.loads((measures / "real.json").read_text())["pairs"]
+    real = json.loads((measures / "real.json").read_text())
+    found["real auroc"] = _real_auroc(real["tiles"])
     return found | {
-        REAL[r["question"]]: r["share"] for r in pairs if r["question"] in REAL and r["group"] == "held out"
+        REAL[r["question"]]: r["share"] for r in real["pairs"] if r["question"] in REAL and r["group"] == "held out"
     }
+
+
+def _real_auroc(tiles: list[dict[str, Any]]) -> float:
+    """Return how often a held-out real tile that changed by its masks has a higher probability than one that did not."""
+    fresh = [tile for tile in tiles if tile["held_out"] != "later date only"]
+    changed, unchanged = (
+        [tile["probability"] for tile in fresh if (tile["changed_share"] >= UNCHANGED) == flag]
+        for flag in (True, False)
+    )
+    return float(mannwhitneyu(changed, unchanged).statistic) / (len(changed) * len(unchanged))
 
 
 def print_table(root: Path, arms: list[str]) -> None:
