@@ -35,6 +35,7 @@ from inference_cpu import _SMALL, prompt_of  # noqa: E402
 from plain_llava import PlainLlava  # noqa: E402
 from reference_way import ReferenceWay  # noqa: E402
 
+from geocc.inference.compiling import compile_encoder  # noqa: E402
 from geocc.inference.decoding import continue_greedily, read_prompts  # noqa: E402
 from geocc.inference.drafts import AnswerTree  # noqa: E402
 from geocc.inference.static_steps import StaticSteps  # noqa: E402
@@ -166,8 +167,7 @@ class Run:
         said = self.answer(one, drafts=[])[0]
         self._line("+ draft, right for every tile", batch, lambda p: self.answer(p[:1].expand_as(p), drafts=[said]))
         if self.compiled:
-            self.model.model.vision_tower.compile()
-            self.model.model.difference.compile()
+            compile_encoder(self.model)
         self._line(f"+ compiled tower and module ({self.compiled})", batch, lambda p: self.answer(p, drafts=[[5] * 8]))
         for size in (1, batch):
             steps = StaticSteps(self.model, max_new_tokens=_TOKENS, compiled=self.compiled)

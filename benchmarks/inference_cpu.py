@@ -6,7 +6,7 @@ Random weights, random pixels, the true prompt length, ten tokens an answer with
 weights, so float32 answers are compared token by token. Before and after every sample a matrix product is timed; a sample
 beside one that reached less than 80 percent of the best is thrown away, for something else was running. All ways share the
 process and so the allocator: glibc's as it comes, or with `--allocator keeping` told to keep freed memory (the script then
-starts itself again, for glibc reads that once). Beside them runs plain LLaVA-OneVision of Transformers, of the same sizes and on
+starts itself again, for glibc reads that once). `--compile` adds our way with `compiled=True`. Beside them runs plain LLaVA-OneVision of Transformers, of the same sizes and on
 the same weights, as it would be used in CCExpert's place. On a machine that is never quiet, `OMP_NUM_THREADS=1 ... --clock cpu` counts the seconds that
 one thread computed instead of those that went by. `--small` is a model a hundred times smaller, to see that all of it works.
 """
@@ -14,6 +14,7 @@ one thread computed instead of those that went by. `--small` is a model a hundre
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -27,6 +28,7 @@ import torch
 from plain_llava import PlainLlava
 from reference_way import ReferenceWay
 
+from geocc.inference.compiling import compile_encoder
 from geocc.inference.decoding import continue_greedily, read_prompts
 from geocc.inference.drafts import AnswerTree
 from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration
@@ -103,6 +105,14 @@ def make_model(*, small: bool, dtype: torch.dtype) -> CCExpertForConditionalGene
     return model
 
 
+def compiled(model: CCExpertForConditionalGeneration) -> CCExpertForConditionalGeneration:
+    """Return a model on the same weights, its encoder compiled; the one given stays as it is."""
+    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    copied = copy.deepcopy(model, shared)
+    compile_encoder(copied)
+    return copied
+
+
 def prompt_of(config: CCExpertConfig) -> Tensor:
     """Return a prompt of the true length: 44 tokens of text around two image slots."""
     text = torch.arange(1000, 1044)
@@ -151,13 +161,20 @@ def main() -> None:
     pixels = (
         torch.rand(max(args.equal, args.batch), 2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
     )
+    quick = {dtype: compiled(model) for dtype, model in models.items()} if args.compile else {}
     report: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__} | vars(args)
     if torch.float32 in models:
-        report["same answers"] = _compare(models[torch.float32], pixels[: args.equal], prompt)
+        report["same answers"] = _compare(
+            models[torch.float32], quick.get(torch.float32, models[torch.float32]), pixels[: args.equal], prompt
+        )
     sampler = Sampler(clock)
     for _ in range(args.rounds):
         for dtype, model in models.items():
-            _round(sampler, model, pixels[: args.batch].to(dtype), prompt, clock=clock)
+            some = pixels[: args.batch].to(dtype)
+            _others(sampler, model, some[:1], prompt)
+            _ours(sampler, model, some, prompt, label="ours", clock=clock)
+            if dtype in quick:
+                _ours(sampler, quick[dtype], some, prompt, label="ours, compiled", clock=clock)
     sampler.settle()
     report |= _tables(sampler, config, tokens=prompt.shape[1], batch=args.batch)
     if args.json:
@@ -173,8 +190,10 @@ def _use(allocator: str) -> None:
     os.execve(sys.executable, [sys.executable, *sys.argv], others | wanted)  # noqa: S606  # our own command line
 
 
-def _compare(model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> str:
-    reference, ours = ReferenceWay(model), Ours(model, clock=time.perf_counter)
+def _compare(
+    model: CCExpertForConditionalGeneration, ours_on: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor
+) -> str:
+    reference, ours = ReferenceWay(model), Ours(ours_on, clock=time.perf_counter)
     same = 0
     for pair in pixels:
         said = reference.answer(pair[None], prompt, tokens=_TOKENS)
@@ -185,31 +204,44 @@ def _compare(model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Te
     return f"{same}/{len(pixels)}"
 
 
-def _round(
+def _others(sampler: Sampler, model: CCExpertForConditionalGeneration, pixels: Tensor, prompt: Tensor) -> None:
+    for label, way in (("reference", ReferenceWay(model)), ("plain LLaVA-OneVision", PlainLlava(model))):
+        sampler.sample(
+            f"{_name(model.dtype)}, {label}",
+            model.dtype,
+            lambda way=way: way.answer(pixels, prompt, tokens=_TOKENS),  # type: ignore[misc]
+            pairs=1,
+            ours=None,
+        )
+
+
+def _ours(
     sampler: Sampler,
     model: CCExpertForConditionalGeneration,
     pixels: Tensor,
     prompt: Tensor,
     *,
+    label: str,
     clock: Callable[[], float],
 ) -> None:
-    reference, ours, dtype = ReferenceWay(model), Ours(model, clock=clock), model.dtype
-    name = str(dtype).removeprefix("torch.")
-    batch = len(pixels)
-    same = pixels[:1].expand(batch, -1, -1, -1, -1)  # one draft is right for all of them
+    ours, batch = Ours(model, clock=clock), len(pixels)
     said = ours.answer(pixels[:1], prompt, drafts=[])[0]
-    wrong = [[5] * 8]
+    for pairs in (1, batch):
+        same = pixels[:1].expand(pairs, -1, -1, -1, -1)  # one draft is right for all of them
+        if pairs > 1:
+            ours.answer(same, prompt, drafts=[said])  # compiles for this size
+        for drafted, shown, draft in (("", pixels[:pairs], [5] * 8), (", draft right", same, said)):
+            sampler.sample(
+                f"{_name(model.dtype)}, {label}, batch {pairs}{drafted}",
+                model.dtype,
+                lambda shown=shown, draft=draft: ours.answer(shown, prompt, drafts=[draft]),  # type: ignore[misc]
+                pairs=pairs,
+                ours=ours,
+            )
 
-    def sample(label: str, work: Callable[[], Any], pairs: int, *, is_ours: bool = True) -> None:
-        sampler.sample(f"{name}, {label}", dtype, work, pairs=pairs, ours=ours if is_ours else None)
 
-    sample("reference", lambda: reference.answer(pixels[:1], prompt, tokens=_TOKENS), 1, is_ours=False)
-    plain = PlainLlava(model)
-    sample("plain LLaVA-OneVision", lambda: plain.answer(pixels[:1], prompt, tokens=_TOKENS), 1, is_ours=False)
-    sample("ours, batch 1", lambda: ours.answer(pixels[:1], prompt, drafts=wrong), 1)
-    sample("ours, batch 1, draft right", lambda: ours.answer(pixels[:1], prompt, drafts=[said]), 1)
-    sample(f"ours, batch {batch}", lambda: ours.answer(pixels, prompt, drafts=wrong), batch)
-    sample(f"ours, batch {batch}, draft right", lambda: ours.answer(same, prompt, drafts=[said]), batch)
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _tables(sampler: Sampler, config: CCExpertConfig, *, tokens: int, batch: int) -> dict[str, Any]:
@@ -238,10 +270,11 @@ def _tables(sampler: Sampler, config: CCExpertConfig, *, tokens: int, batch: int
     print("|---|---|---|---|---|")
     shares = {}
     for dtype, rate in sampler.best.items():
-        for suffix in ("", ", draft right"):
-            name = f"{str(dtype).removeprefix('torch.')}, ours, batch {batch}{suffix}"
-            if name in sampler.kept:
-                shares[name] = _parts(name, sampler, work, rate=rate)
+        for suffix in (f"batch {batch}", f"batch {batch}, draft right"):
+            for label in ("ours", "ours, compiled"):
+                name = f"{_name(dtype)}, {label}, {suffix}"
+                if name in sampler.kept:
+                    shares[name] = _parts(name, sampler, work, rate=rate)
     return {
         "seconds": sampler.kept,
         "parts": sampler.parts,
@@ -276,6 +309,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument("--allocator", default="default", choices=["default", "keeping"])
+    parser.add_argument("--compile", action="store_true", help="also our way with compiled=True")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

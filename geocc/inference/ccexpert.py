@@ -13,6 +13,7 @@ import torch
 
 from geocc.errors import InputError
 from geocc.inference.captioner import Caption, TileBatch
+from geocc.inference.compiling import compile_encoder
 from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
 from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.drafts import AnswerTree
@@ -53,7 +54,8 @@ class CCExpertCaptioner:
             step; changes the speed and no caption. Left out, the first of `NO_CHANGE_SENTENCES`. A model without a change
             head checks all of those anyway.
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
-            graphs. The first batches then take a minute or more longer. Needs a C++ compiler on a CPU.
+            graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
+            C++ compiler on a CPU.
 
     Raises:
         InputError: `skip_unchanged` without a change head, or a prompt without two slots.
@@ -90,8 +92,7 @@ class CCExpertCaptioner:
         self._compiled = compiled
         self._steps: StaticSteps | None = None
         if compiled:
-            model.model.vision_tower.compile()
-            model.model.difference.compile()
+            compile_encoder(model)
             if model.device.type == "cuda":
                 from geocc.inference.static_steps import StaticSteps
 

@@ -1,0 +1,26 @@
+"""What torch's compiler does for captioning: the parts that see every tile at one fixed size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geocc.model import CCExpertForConditionalGeneration
+
+__all__ = ["compile_encoder"]
+
+
+def compile_encoder(model: CCExpertForConditionalGeneration) -> None:
+    """Have torch compile the vision tower and the difference module, in place, when they first see a batch.
+
+    On a CPU the weights are frozen into the code: laid out once as the matrix kernels read them, with biases, GELU and
+    residuals computed inside the products (the tower of 0.5B in bfloat16 is then 1.4 times as fast; without freezing no
+    faster than before). The compiled parts keep the weights of their first batch and hold a second copy of them, so train or load
+    before this, not after. The language model gains nothing from it and is left alone.
+
+    Args:
+        model: The model, on its device and in its dtype, for inference only.
+    """
+    options = {"freezing": True} if model.device.type == "cpu" else None
+    for part in (model.model.vision_tower, model.model.difference):
+        part.compile(options=options)
