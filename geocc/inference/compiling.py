@@ -21,6 +21,7 @@ def compile_encoder(model: CCExpertForConditionalGeneration) -> None:
     Args:
         model: The model, on its device and in its dtype, for inference only.
     """
-    options = {"freezing": True} if model.device.type == "cpu" else None
+    on_cpu = model.device.type == "cpu"
     for part in (model.model.vision_tower, model.model.difference):
-        part.compile(options=options)
+        # One code for all sizes of batch is as fast there as one for each, and the last batch of a scene is smaller.
+        part.compile(options={"freezing": True} if on_cpu else None, dynamic=True if on_cpu else None)

@@ -1,5 +1,6 @@
 import itertools
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,21 @@ def test_compiling_is_asked_of_the_parts_that_gain_and_shows_in_the_details(monk
     captioner = CCExpertCaptioner(*tiny_ccexpert.make(), compiled=True)
     assert parts == ["FeatureTower", "DifferenceModule"]
     assert captioner.details["compiled"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU by g++")
+def test_compiled_parts_say_what_the_plain_ones_say_whatever_the_batch(batch):
+    model, processor = tiny_ccexpert.make()
+    sizes = (3, 5)
+    parts = [TileBatch(images=batch.images[:size], tile_ids=batch.tile_ids[:size]) for size in sizes]
+    plain = CCExpertCaptioner(model, processor, max_new_tokens=4)
+    expected = [plain.caption(part) for part in parts]
+    quick = CCExpertCaptioner(model, processor, max_new_tokens=4, compiled=True)
+    for part, wanted in zip(parts, expected, strict=True):
+        said = quick.caption(part)
+        assert [caption.text for caption in said] == [caption.text for caption in wanted]
+        found = [caption.change_probability for caption in said]
+        assert found == pytest.approx([caption.change_probability for caption in wanted], abs=1e-5)
 
 
 def test_a_gate_needs_a_change_head():
