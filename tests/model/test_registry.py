@@ -19,6 +19,14 @@ def test_every_entry_says_what_a_user_must_know():
         assert entry.hub_id is None or entry.revision
 
 
+def test_packaged_models_are_listed_as_the_edition_that_their_card_describes():
+    packaged = [entry for entry in NAMES.values() if entry.packaged is not None]
+    assert packaged
+    for entry in packaged:
+        title = (entry.packaged / "README.md").read_text(encoding="utf-8").split("\n# ")[1].splitlines()[0]
+        assert title == f"{entry.id}, {entry.revision}"
+
+
 @pytest.fixture
 def packaged(tmp_path, monkeypatch):
     """Packaged weights of our own making, and their digests."""
