@@ -6,8 +6,11 @@ and the neural half with plain arrays.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from geocc.errors import CaptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Caption", "Captioner", "TileBatch"]
+__all__ = ["Caption", "Captioner", "TileBatch", "require_numbers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +90,21 @@ class Captioner(Protocol):
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order."""
         ...
+
+
+def require_numbers(numbers: Sequence[tuple[float, ...]], *, dtype: str) -> None:
+    """Refuse what a model that overflowed says: compared with a threshold, not a number would read as unchanged.
+
+    Args:
+        numbers: For each tile, the probabilities that the model gave.
+        dtype: What it computes in, for the message.
+
+    Raises:
+        CaptionError: One of them is not a number.
+    """
+    lost = sum(any(map(math.isnan, given)) for given in numbers)
+    if lost:
+        raise CaptionError(
+            f"what the model gave for {lost} of {len(numbers)} tiles is not a number (NaN) in {dtype.removeprefix('torch.')}; "
+            "expected probabilities. Load it with dtype='bfloat16' or 'float32'; if it stays so, its weights are damaged."
+        )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from geocc.errors import InputError
-from geocc.inference.captioner import Caption, TileBatch
+from geocc.inference.captioner import Caption, TileBatch, require_numbers
 from geocc.inference.compiling import compile_encoder
 from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
 from geocc.inference.device import choose_device, choose_dtype, free_memory
@@ -193,7 +193,11 @@ class CCExpertCaptioner:
 
     @torch.inference_mode()
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
-        """Caption every tile of the batch, in its order."""
+        """Caption every tile of the batch, in its order.
+
+        Raises:
+            CaptionError: The model's probabilities are not numbers.
+        """
         pixels = self._processor.pixel_values(batch.images, device=self._model.device)
         return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
 
@@ -230,8 +234,12 @@ class CCExpertCaptioner:
         images: Any = features.image_features
         prompt = torch.tensor(self._prompt_ids, device=self._model.device).expand(len(images), -1)
         if features.change_logits is None:
-            return self._caption_by_words(prompt, images)
-        return self._caption_by_head(prompt, images, features.change_logits.float().sigmoid())
+            captions = self._caption_by_words(prompt, images)
+        else:
+            captions = self._caption_by_head(prompt, images, features.change_logits.float().sigmoid())
+        numbers = [(said.change_probability, said.confidence if said.decoded else 1.0) for said in captions]
+        require_numbers(numbers, dtype=str(self._model.dtype))
+        return captions
 
     def _caption_by_head(self, prompt: Tensor, image_features: Tensor, probabilities: Tensor) -> list[Caption]:
         wanted = torch.ones_like(probabilities, dtype=torch.bool)

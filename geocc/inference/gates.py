@@ -268,7 +268,7 @@ def _pass(left: NDArray[np.int64], scores: Scores, gate: Gate, captions: list[Ca
                 change_probability=gate.probability(float(score)),
                 decoded=False,
             )
-    return left[scores >= gate.threshold]
+    return left[~(scores < gate.threshold)]  # a score that is not a number stops nothing
 
 
 def _block_moments(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

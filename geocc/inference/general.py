@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from geocc.errors import CheckpointError, ModelNotFoundError
-from geocc.inference.captioner import Caption, TileBatch
+from geocc.inference.captioner import Caption, TileBatch, require_numbers
 from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.endpoint import ENDPOINT_PROMPT
 from geocc.inference.greedy import answer_greedily
@@ -139,7 +139,11 @@ class TransformersCaptioner:
         return free_memory(self._model.device)
 
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
-        """Caption every tile of the batch, in its order."""
+        """Caption every tile of the batch, in its order.
+
+        Raises:
+            CaptionError: The model's probabilities are not numbers.
+        """
         conversations = [
             [
                 {
@@ -165,4 +169,5 @@ class TransformersCaptioner:
             max_new_tokens=self._max_new_tokens,
             **inputs.to(self._model.device, self._model.dtype),
         )
+        require_numbers([(confidence,) for _, confidence in answers], dtype=str(self._model.dtype))
         return [Caption(text, changed=not says_no_change(text), confidence=confidence) for text, confidence in answers]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import tiny_ccexpert
 
-from geocc.errors import InputError
+from geocc.errors import CaptionError, InputError
 from geocc.inference import NO_CHANGE_SENTENCES, CCExpertCaptioner, TileBatch
 from geocc.inference.captioner import Captioner
 from geocc.inference.decoding import answer_probability, read_prompts
@@ -149,6 +149,23 @@ def test_compiled_parts_say_what_the_plain_ones_say_whatever_the_batch(batch):
         assert [caption.text for caption in said] == [caption.text for caption in wanted]
         found = [caption.change_probability for caption in said]
         assert found == pytest.approx([caption.change_probability for caption in wanted], abs=1e-5)
+
+
+@pytest.mark.parametrize("skip_unchanged", [None, 0.5])
+def test_a_change_head_that_overflowed_is_an_error_and_not_an_unchanged_tile(batch, skip_unchanged):
+    model, processor = tiny_ccexpert.make()
+    torch.nn.init.constant_(model.model.change_head.pair_2.bias, math.nan)
+    captioner = CCExpertCaptioner(model, processor, max_new_tokens=4, skip_unchanged=skip_unchanged)
+    with pytest.raises(CaptionError, match=r"5 of 5 tiles is not a number \(NaN\) in float32.*dtype='bfloat16'"):
+        captioner.caption(batch)
+
+
+@pytest.mark.parametrize("change_head", [True, False])
+def test_words_of_a_model_that_overflowed_are_an_error(batch, change_head):
+    model, processor = tiny_ccexpert.make(change_head=change_head)
+    torch.nn.init.constant_(model.model.language_model.norm.weight, math.nan)
+    with pytest.raises(CaptionError, match="is not a number"):
+        CCExpertCaptioner(model, processor, max_new_tokens=4).caption(batch)
 
 
 def test_a_gate_needs_a_change_head():

@@ -71,6 +71,18 @@ def test_each_gate_stops_its_tiles_and_the_captioner_sees_the_rest():
     assert math.isnan(told[2].change_probability)
 
 
+def test_a_score_that_is_not_a_number_stops_nothing():
+    class Lost(StubCaptioner):
+        def caption(self, batch):
+            return [Caption("", changed=False) for _ in batch.tile_ids]
+
+    images = np.zeros((2, 2, 3, 32, 32), np.uint8)
+    inner = StubCaptioner()
+    told = GatedCaptioner(inner, Gates(scout=100.0), scout=Lost()).caption(TileBatch(images, ("a", "b")))
+    assert inner.tiles == ["a", "b"]
+    assert [caption.decoded for caption in told] == [True, True]
+
+
 def test_nothing_left_asks_no_captioner():
     images = np.zeros((3, 2, 3, 128, 128), np.uint8)
     inner = StubCaptioner()

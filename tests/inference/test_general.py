@@ -3,7 +3,7 @@ import pytest
 import torch
 from support import tiny_vlm
 
-from geocc.errors import CheckpointError, ModelNotFoundError
+from geocc.errors import CaptionError, CheckpointError, ModelNotFoundError
 from geocc.inference import TileBatch, TransformersCaptioner
 from geocc.inference.captioner import Captioner
 
@@ -40,6 +40,13 @@ def test_a_batch_says_what_its_tiles_say_alone(folder, batch):
     together = captioner.caption(batch)
     assert [caption.text for caption in together] == [caption.text for caption in alone]
     assert [caption.confidence for caption in together] == pytest.approx([caption.confidence for caption in alone])
+
+
+def test_a_model_that_overflowed_is_an_error(folder, batch):
+    captioner = TransformersCaptioner.from_pretrained(folder, dtype="float32", max_new_tokens=5)
+    torch.nn.init.constant_(captioner._model.lm_head.weight, float("nan"))
+    with pytest.raises(CaptionError, match="3 of 3 tiles is not a number"):
+        captioner.caption(batch)
 
 
 def test_the_fingerprint_follows_the_prompt(folder):
