@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from geocc.inference.execution import CaptionerInfo, CaptionerSpec, Executor, LocalExecutor, RunSettings
     from geocc.inference.gates import Gate, GatedCaptioner, Gates
     from geocc.inference.general import TransformersCaptioner
+    from geocc.inference.loading import load_captioner
     from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
     from geocc.inference.run import caption_batches, caption_tiles
+    from geocc.inference.scout import ScoutCaptioner
 
 __all__ = [
     "ENDPOINT_PROMPT",
@@ -40,6 +42,7 @@ __all__ = [
     "LocalExecutor",
     "OnError",
     "RunSettings",
+    "ScoutCaptioner",
     "TileBatch",
     "TileFailure",
     "TransformersCaptioner",
@@ -47,6 +50,7 @@ __all__ = [
     "caption_batches",
     "caption_tiles",
     "initial_batch_size",
+    "load_captioner",
     "says_no_change",
 ]
 
@@ -64,7 +68,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "execution": ["CaptionerInfo", "CaptionerSpec", "Executor", "LocalExecutor", "RunSettings"],
         "gates": ["Gate", "GatedCaptioner", "Gates"],
         "general": ["TransformersCaptioner"],
+        "loading": ["load_captioner"],
         "no_change": ["NO_CHANGE_SENTENCES", "says_no_change"],
         "run": ["caption_batches", "caption_tiles"],
+        "scout": ["ScoutCaptioner"],
     },
 )

@@ -10,6 +10,7 @@ import numpy as np
 from geocc.errors import InputError
 from geocc.inference.encode_once import DateEncoder
 from geocc.inference.gates import Gate, Gates, feature_scores, pixel_scores, scout_scores
+from geocc.inference.loading import load_captioner
 
 if TYPE_CHECKING:
     import os
@@ -142,6 +143,4 @@ def _logistic(scores: NDArray[np.float64], changed: NDArray[np.bool_]) -> tuple[
 def _load(model: str | os.PathLike[str] | Captioner, **settings: Any) -> Captioner:
     if not isinstance(model, str) and not hasattr(model, "__fspath__"):
         return model
-    from geocc.inference.ccexpert import CCExpertCaptioner
-
-    return CCExpertCaptioner.from_pretrained(model, **settings)  # type: ignore[arg-type]  # a name or path
+    return load_captioner(model, **settings)  # type: ignore[arg-type]  # a name or path

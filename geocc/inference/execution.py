@@ -61,7 +61,7 @@ class CaptionerSpec:
     """A captioner that is not loaded yet: a name and options, small enough to be sent to every worker.
 
     Attributes:
-        model: A name, folder or hub id for `CCExpertCaptioner.from_pretrained`, or a captioner that is there already.
+        model: A name, folder or hub id for `load_captioner`, or a captioner that is there already.
         options: Keyword arguments of `from_pretrained`, not used with a captioner; and `gates` to put before either.
     """
 
@@ -92,9 +92,9 @@ class CaptionerSpec:
         if self.is_captioner:
             captioner: Captioner = self.model  # type: ignore[assignment]  # the line above has looked
         else:
-            from geocc.inference.ccexpert import CCExpertCaptioner
+            from geocc.inference.loading import load_captioner
 
-            captioner = CCExpertCaptioner.from_pretrained(self.model, **settings)  # type: ignore[arg-type]
+            captioner = load_captioner(self.model, **settings)  # type: ignore[arg-type]  # the line above has looked
         if gates is None:
             return captioner
         from geocc.inference.gates import GatedCaptioner

@@ -22,6 +22,7 @@ import numpy as np
 from geocc.errors import InputError
 from geocc.inference.captioner import Caption, Captioner, TileBatch
 from geocc.inference.encode_once import DateEncoder
+from geocc.inference.loading import load_captioner
 from geocc.inference.no_change import NO_CHANGE_SENTENCES
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ class Gates:
 
     Attributes:
         pixel: On `pixel_scores`, before any model: catches tiles that show the same picture twice.
-        scout: On `scout_scores`: the change head of a small model, asked before a large one.
+        scout: On `scout_scores`: a small model's word on change, asked before a large one.
         feature: On `feature_scores`, after the vision tower; the captioner must be a `DateEncoder`.
         head: Change probability below which the language model is spared: `skip_unchanged` under another name.
-        scout_model: The small model: a name, folder or hub id of one with a change head.
+        scout_model: The small model: the name or folder of a change scout, or of a model with a change head.
     """
 
     pixel: Gate | float | None = None
@@ -135,7 +136,8 @@ def scout_scores(images: NDArray[np.uint8], scout: Captioner) -> Scores:
 
     Args:
         images: `(B, T=2, C=3, H, W)` uint8.
-        scout: A captioner with a change head, best loaded with `skip_unchanged=1.0`, so that it says no word.
+        scout: A captioner that gives change probabilities; one with words, best loaded with `skip_unchanged=1.0`, so that
+            it says none.
     """
     told = scout.caption(TileBatch(images, tuple(map(str, range(len(images))))))
     chance = np.clip(np.array([caption.change_probability for caption in told], np.float64), 1e-9, 1 - 1e-9)
@@ -186,11 +188,9 @@ class GatedCaptioner:
 
     @cached_property
     def _scout(self) -> Captioner:
-        from geocc.inference.ccexpert import CCExpertCaptioner
-
         if self._given_scout is not None:
             return self._given_scout
-        return CCExpertCaptioner.from_pretrained(self.gates.scout_model, skip_unchanged=1.0)
+        return load_captioner(self.gates.scout_model, skip_unchanged=1.0)
 
     @property
     def name(self) -> str:

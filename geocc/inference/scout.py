@@ -1,0 +1,186 @@
+"""A change scout as a captioner: whether the ground changed, for a small part of a large model's price, and no more than that."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from geocc.errors import CheckpointError, InputError
+from geocc.inference.captioner import Caption, TileBatch, require_numbers
+from geocc.inference.device import choose_device, choose_dtype, free_memory
+from geocc.inference.no_change import NO_CHANGE_SENTENCES
+from geocc.model.registry import resolve_model
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from geocc.model.scout import ChangeScout
+
+__all__ = ["CHANGED_SENTENCE", "ScoutCaptioner"]
+
+#: What a scout says of a tile that changed; what it changed into is for a model with words to say.
+CHANGED_SENTENCE = "something has changed"
+_WEIGHTS = "model.safetensors"
+
+
+class ScoutCaptioner:
+    """Says of tiles whether they changed, by a `ChangeScout`.
+
+    It stands before a large model as `Gates(scout=...)`, and alone makes a layer of change without words.
+
+    Args:
+        scout: The network, on its device.
+        name: What to call it in the result.
+        revision: What tells these weights from others of that name, for example a sha256.
+        dtype: What its products are computed in.
+        skip_unchanged: Pairs whose change probability is below this get the status `skipped_unchanged`.
+    """
+
+    def __init__(
+        self,
+        scout: ChangeScout,
+        *,
+        name: str = "scout",
+        revision: str = "",
+        dtype: torch.dtype = torch.float32,
+        skip_unchanged: float | None = None,
+    ) -> None:
+        self._scout = scout.eval()
+        self._name = name
+        self._revision = revision
+        self._dtype = dtype
+        self._skip_unchanged = skip_unchanged
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str] = "geocc-scout",
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "auto",
+        prompt: str | None = None,
+        skip_unchanged: float | None = None,
+    ) -> ScoutCaptioner:
+        """Load a scout by name, folder or hub id.
+
+        Args:
+            model: `geocc-scout`, a folder that `geocc.training.train_scout` wrote, or a hub id.
+            revision: Commit, tag or branch of a hub id.
+            local_files_only: Do not ask the hub.
+            device: Torch device; the fastest one present when left out.
+            dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
+            prompt: A scout cannot be asked anything; only there to be refused.
+            skip_unchanged: See the class.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            CheckpointError: The weights are no scout's, or damaged.
+            InputError: A prompt is given.
+        """
+        if prompt is not None:
+            raise InputError(
+                f"prompt is {prompt!r}, and {str(model)!r} is a change scout, which has no words; leave the prompt out, or use "
+                "a model that answers, such as 'geocc-mini'."
+            )
+        source = resolve_model(model, revision=revision, local_files_only=local_files_only)
+        target = choose_device(device)
+        scout = _load(source.path)
+        nn.Module.to(scout, target)
+        return cls(
+            scout,
+            name=str(model),
+            revision=source.revision or _digest(source.path),
+            dtype=choose_dtype(dtype, target),
+            skip_unchanged=skip_unchanged,
+        )
+
+    @property
+    def name(self) -> str:
+        """What the model was asked for by."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with the weights and the dtype."""
+        return hashlib.sha256(json.dumps(self.details, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the answers depend on, for the layer's metadata; JSON-safe."""
+        return {
+            "name": self._name,
+            "revision": self._revision,
+            "skip_unchanged": self._skip_unchanged,
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "device": self._scout.device.type,
+        }
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels to which tiles are resized."""
+        return int(self._scout.config.image_size)
+
+    @property
+    def bytes_per_pair(self) -> int:
+        """Working memory of one pair: both dates after the first convolution, in four states alive at once."""
+        config = self._scout.config
+        return int(2 * 4 * 4 * config.stem_width * (config.image_size // 2) ** 2)
+
+    def bytes_free(self) -> int:
+        """Return the memory free on the model's device."""
+        return free_memory(self._scout.device)
+
+    @torch.inference_mode()
+    def caption(self, batch: TileBatch) -> Sequence[Caption]:
+        """Judge every tile of the batch, in its order.
+
+        Raises:
+            CaptionError: The network's probabilities are not numbers.
+        """
+        images = torch.from_numpy(batch.images).to(self._scout.device)
+        mixed = self._dtype != torch.float32
+        with torch.autocast(images.device.type, self._dtype) if mixed else contextlib.nullcontext():
+            logits = self._scout(self._scout.pixel_values(images)).change_logits
+        chances = logits.double().sigmoid().tolist()  # float32 knows no chance between 1 and 1 - 6e-8
+        require_numbers([(chance,) for chance in chances], dtype=str(self._dtype))
+        limit = 0.0 if self._skip_unchanged is None else self._skip_unchanged
+        return [
+            Caption(
+                CHANGED_SENTENCE if chance >= 0.5 and chance >= limit else NO_CHANGE_SENTENCES[0],  # even
+                changed=chance >= 0.5 and chance >= limit,
+                change_probability=chance,
+                decoded=chance >= limit,
+            )
+            for chance in chances
+        ]
+
+
+def _load(path: Path) -> ChangeScout:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from geocc.model.scout import ChangeScout, ChangeScoutConfig
+
+    try:
+        scout = ChangeScout(ChangeScoutConfig.from_pretrained(path, local_files_only=True))
+        scout.load_state_dict(load_file(path / _WEIGHTS))
+    except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} does not hold a change scout: {error}. Expected a folder that geocc.training.train_scout wrote."
+        ) from error
+    return scout
+
+
+def _digest(path: Path) -> str:
+    """Return the sha256 of a folder's weights."""
+    with (path / _WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,201 @@
+"""The change scout: a small convolutional network that says whether, and where, two dates differ. It has no words.
+
+geocc's own, not CCExpert's. A large model spends the same seconds on every pair; most ground has not changed, and a network of
+three million parameters that learned nothing else finds that out for a thousandth of the price. Both dates go through one
+residual encoder (He et al., arXiv 1512.03385); at every level their features and the absolute difference of those are
+merged, and the levels are added up from coarse to fine (Lin et al., arXiv 1612.03144).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
+from transformers import PretrainedConfig, PreTrainedModel
+
+from geocc.errors import InputError
+from geocc.model.resize import resize_as_pillow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ChangeScout", "ChangeScoutConfig", "ScoutOutput"]
+
+#: Pixels along the side of a cell of the change map.
+CELL = 4
+_DATES = 2
+#: A configuration is not to be trusted: beyond this it is damaged, or made to fill the memory.
+_WIDEST = 2048
+# So many of the likeliest cells are looked at together: a change of that size shows as a whole.
+_LIKELIEST = 8
+
+
+class ChangeScoutConfig(PretrainedConfig):
+    """Sizes of a `ChangeScout`.
+
+    Args:
+        image_size: Side in pixels of the square that tiles are resized to; a multiple of the coarsest cell.
+        stem_width: Channels after the first convolution.
+        widths: Channels of the levels, from cells of 4 pixels on, each level half as fine as the one before.
+        depths: Residual blocks of the levels.
+        merged_width: Channels in which the levels of both dates are merged.
+        image_mean: Subtracted from pixels in [0, 1].
+        image_std: Pixels are divided by it afterwards.
+    """
+
+    model_type = "geocc_change_scout"
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 128,
+        stem_width: int = 32,
+        widths: Sequence[int] = (64, 128, 160, 192),
+        depths: Sequence[int] = (2, 3, 2, 2),
+        merged_width: int = 64,
+        image_mean: float = 0.45,
+        image_std: float = 0.22,
+        **kwargs: Any,
+    ) -> None:
+        sizes = [stem_width, merged_width, *widths, *depths]
+        if not widths or len(widths) != len(depths) or not 1 <= min(sizes) <= max(sizes) <= _WIDEST:
+            raise InputError(
+                f"widths are {list(widths)} and depths {list(depths)}, with stem_width {stem_width} and merged_width "
+                f"{merged_width}; expected one width and one depth for each level, all from 1 to {_WIDEST}."
+            )
+        coarsest = CELL * 2 ** (len(widths) - 1)
+        if not coarsest <= image_size <= _WIDEST or image_size % coarsest:
+            raise InputError(
+                f"image_size is {image_size}; {len(widths)} levels need a multiple of {coarsest}, such as 128, and at most "
+                f"{_WIDEST}."
+            )
+        self.image_size = image_size
+        self.stem_width = stem_width
+        self.widths = list(widths)
+        self.depths = list(depths)
+        self.merged_width = merged_width
+        self.image_mean = image_mean
+        self.image_std = image_std
+        super().__init__(**kwargs)
+
+
+class ScoutOutput(NamedTuple):
+    """What a scout finds.
+
+    Attributes:
+        change_logits: `(B,)` whether the ground of the pair changed.
+        map_logits: `(B, image_size / 4, image_size / 4)` which cells of it did.
+        features: `(B, C, image_size / 4, image_size / 4)` what the map was read from.
+    """
+
+    change_logits: Tensor
+    map_logits: Tensor
+    features: Tensor
+
+
+class ChangeScout(PreTrainedModel):
+    """Says of pairs of images whether, and in which cells, the ground changed.
+
+    Args:
+        config: Its sizes.
+    """
+
+    config_class = ChangeScoutConfig
+    base_model_prefix = "scout"
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: ChangeScoutConfig) -> None:
+        super().__init__(config)
+        widths, merged = config.widths, config.merged_width
+        self.stem = nn.Sequential(
+            _convolution(3, config.stem_width, 3, stride=2), _convolution(config.stem_width, widths[0], 3, stride=2)
+        )
+        inputs = [widths[0], *widths[:-1]]
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                *(
+                    _Block(given if first else width, width, stride=2 if first and at else 1)
+                    for first in (True, *(False for _ in range(depth - 1)))
+                )
+            )
+            for at, (given, width, depth) in enumerate(zip(inputs, widths, config.depths, strict=True))
+        )
+        self.merge = nn.ModuleList(
+            nn.Sequential(_convolution(3 * width, merged, 1), _Block(merged, merged)) for width in widths
+        )
+        self.refine = nn.ModuleList(_convolution(merged, merged, 3) for _ in widths[:-1])
+        self.map_head = nn.Conv2d(merged, 1, 1)
+        self.pair_1 = nn.Linear(2 * len(widths) * merged + 1, merged)
+        self.pair_2 = nn.Linear(merged, 1)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave torch's own start, under which the last step of each residual block is nothing."""
+
+    def pixel_values(self, images: Tensor) -> Tensor:
+        """Prepare tiles: resized by Pillow's bicubic filter, normalised, laid out as convolutions like them.
+
+        Args:
+            images: `(B, T=2, C=3, H, W)` uint8, on any device.
+
+        Returns:
+            `(B, T=2, C=3, image_size, image_size)` float32.
+
+        Raises:
+            InputError: The tiles are not square pairs of uint8 images.
+        """
+        if images.ndim != 5 or images.shape[1:3] != (_DATES, 3):  # B, T, C, H, W
+            raise InputError(f"images are of shape {tuple(images.shape)}; expected (B, T=2, C=3, H, W) uint8.")
+        resized = resize_as_pillow(images.flatten(0, 1), self.config.image_size).float() / 255
+        pixels = (resized - self.config.image_mean) / self.config.image_std
+        laid_out: Tensor = pixels.contiguous(memory_format=torch.channels_last).unflatten(0, (-1, _DATES))
+        return laid_out
+
+    def forward(self, pixel_values: Tensor) -> ScoutOutput:
+        """Compare the dates of every pair.
+
+        Args:
+            pixel_values: `(B, T=2, C=3, image_size, image_size)` as `pixel_values` returns them.
+        """
+        pairs, state, merged = len(pixel_values), self.stem(pixel_values.flatten(0, 1)), []
+        for level, merge in zip(self.levels, self.merge, strict=True):
+            state = level(state)
+            earlier, later = state.unflatten(0, (pairs, _DATES)).unbind(1)
+            merged.append(merge(torch.cat([earlier, later, (earlier - later).abs()], dim=1)))
+        state, seen = merged[-1], [merged[-1]]
+        for finer, refine in zip(merged[-2::-1], self.refine, strict=True):
+            state = refine(finer + F.interpolate(state, scale_factor=2.0))
+            seen.append(state)
+        cells = self.map_head(state)
+        likeliest = cells.flatten(1).topk(min(_LIKELIEST, cells[0].numel()), dim=1).values.mean(dim=1, keepdim=True)
+        pooled = [part for level in seen for part in (level.amax((2, 3)), level.mean((2, 3)))]
+        logits = self.pair_2(F.relu(self.pair_1(torch.cat([*pooled, likeliest], dim=1))))
+        return ScoutOutput(logits.squeeze(1), cells.squeeze(1), state)
+
+
+class _Block(nn.Module):
+    """Two convolutions beside a way around them, which is all there is at the start."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, 3, stride=stride)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.zeros_(self.norm.weight)
+        self.around = nn.Identity() if (inputs, stride) == (outputs, 1) else _Around(inputs, outputs, stride=stride)
+
+    def forward(self, state: Tensor) -> Tensor:
+        return F.relu(self.norm(self.second(self.first(state))) + self.around(state))
+
+
+class _Around(nn.Sequential):
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        super().__init__(nn.AvgPool2d(stride), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _convolution(inputs: int, outputs: int, side: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )

@@ -1,0 +1,130 @@
+"""Build geocc-scout from nothing: pairs, training, calibration, measures and card.
+
+    python scripts/build_scout.py /tmp/geocc-scout --data /tmp/geocc-mini/data --out geocc/model/weights/geocc-scout
+
+`--data` is the data folder of `build_mini.py`, whose painted and real pairs it learns from; scenes of half a metre, for which
+gates are set most often, are painted besides. What is there already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from itertools import islice
+from multiprocessing import Pool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from geocc.data.records import read_records
+from geocc.data.synthetic import training_pairs
+from geocc.model.scout import ChangeScout
+from geocc.training.scout import ScoutExample, ScoutRecipe, StoredPairs, read_example, store_pairs, train_scout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PAIRS_AT_ONCE = 4000
+HALF_METRE_SCENES = range(700_000_000, 700_001_500)
+"""Scenes by seed that nothing else is trained or measured on."""
+CALIBRATION_SCENES = range(200_000_000, 200_000_900)
+"""Those that geocc-mini is calibrated on, which neither trains on."""
+
+
+def main() -> None:
+    """Build."""
+    arguments = _arguments()
+    root = arguments.folder.absolute()
+    with Pool(arguments.workers) as pool:
+        stores = [
+            *store_records(pool, arguments.data / "synthetic.jsonl", root / "synthetic"),
+            *store_records(pool, arguments.data / "real/real.jsonl", root / "real"),
+            *store_scenes(pool, HALF_METRE_SCENES, root / "half-metre"),
+        ]
+    print(f"{sum(map(len, stores))} pairs", flush=True)
+    began = time.perf_counter()
+    recipe = ScoutRecipe(steps=arguments.steps, compile=True)
+    if not (root / "run/model/config.json").exists():
+        train_scout(stores, root / "run", recipe=recipe, resume=True)
+    print(f"trained in {(time.perf_counter() - began) / 60:.0f} minutes", flush=True)
+    calibrate(root / "run/model", arguments.out.absolute())
+
+
+def store_records(pool: Pool, records: Path, folder: Path) -> Iterator[StoredPairs]:
+    """Store the pairs of a file of records, some thousands in a folder."""
+    for number, part in enumerate(_parts(read_records(records), PAIRS_AT_ONCE)):
+        place = folder / f"{number:03d}"
+        if not (place / "whole").exists():
+            store_pairs(pool.imap(read_example, part, chunksize=64), place)
+            print(place, flush=True)
+        yield StoredPairs(place)
+
+
+def store_scenes(pool: Pool, seeds: range, folder: Path) -> Iterator[StoredPairs]:
+    """Store painted pairs of half a metre, some thousands in a folder."""
+    for part in _parts(seeds, PAIRS_AT_ONCE // 6):
+        place = folder / str(part[0])
+        if not (place / "whole").exists():
+            store_pairs((pair for pairs in pool.imap(paint, part, chunksize=8) for pair in pairs), place)
+            print(place, flush=True)
+        yield StoredPairs(place)
+
+
+def paint(seed: int) -> list[ScoutExample]:
+    """Paint the pairs of a scene, with more or less change and misregistration from scene to scene."""
+    wide = seed % 4
+    pairs = training_pairs([seed], change_density=0.3 + 0.05 * wide, max_shift_px=0.5 * (1 + wide))
+    examples = []
+    for pair in pairs:
+        labels = pair.labels()
+        images = [Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))) for image in (pair.t1, pair.t2)]
+        examples.append(
+            ScoutExample.of(images, changed=pair.changed, mask=(labels > 0).any(axis=0), labels=list(labels))
+        )
+    return examples
+
+
+def calibrate(trained: Path, out: Path) -> None:
+    """Fit the change logit to pairs that were not trained on (Platt 1999), and write the scout in half precision."""
+    from build_mini import _fit
+
+    pairs = list(training_pairs(CALIBRATION_SCENES, per_scene=2, domain="all", max_shift_px=2.0))
+    scout = ChangeScout.from_pretrained(trained).eval()
+    truth = torch.tensor([float(pair.changed) for pair in pairs])
+    with torch.inference_mode():
+        logits = [
+            scout(
+                scout.pixel_values(torch.from_numpy(np.stack([np.stack([pair.t1, pair.t2]) for pair in part])))
+            ).change_logits
+            for part in _parts(pairs, 32)
+        ]
+    scale, shift = _fit(torch.cat(logits).clone(), truth)
+    print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
+    with torch.no_grad():
+        scout.pair_2.weight.mul_(scale)
+        scout.pair_2.bias.mul_(scale).add_(shift)
+    scout.half().save_pretrained(out)
+
+
+def _parts(things: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    stream = iter(things)
+    while part := list(islice(stream, size)):
+        yield part
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder for stored pairs and checkpoints")
+    parser.add_argument("--data", type=Path, required=True, help="data folder of build_mini.py")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "geocc/model/weights/geocc-scout")
+    parser.add_argument("--steps", type=int, default=ScoutRecipe().steps)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""A scout as a captioner, by itself and before a large model."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support.captioners import StubCaptioner
+
+from geocc.errors import CaptionError, CheckpointError, InputError, ModelNotFoundError
+from geocc.inference import (
+    NO_CHANGE_SENTENCES,
+    Captioner,
+    CaptionerSpec,
+    GatedCaptioner,
+    ScoutCaptioner,
+    TileBatch,
+    calibrate_gates,
+    load_captioner,
+)
+from geocc.model.scout import ChangeScout, ChangeScoutConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    sizes = {"image_size": 32, "stem_width": 4, "widths": (8, 8), "depths": (1, 1), "merged_width": 4}
+    scout = ChangeScout(ChangeScoutConfig(**sizes))
+    with torch.no_grad():  # a logit is the largest difference of the dates, more or less
+        scout.pair_2.weight.normal_(0, 3)
+    scout.save_pretrained(tmp_path / "scout")
+    return tmp_path / "scout"
+
+
+def batch(count=6, seed=0, side=40):
+    images = np.random.default_rng(seed).integers(0, 256, (count, 2, 3, side, side), dtype=np.uint8)
+    images[::2, 1] = images[::2, 0]
+    return TileBatch(images, tuple(map(str, range(count))))
+
+
+def logits(folder, images):
+    """What the network says, by itself."""
+    scout = ChangeScout.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        return scout(scout.pixel_values(torch.from_numpy(images))).change_logits.double().numpy()
+
+
+def test_it_says_whether_each_tile_changed_and_how_likely_that_is(folder):
+    captioner = ScoutCaptioner.from_pretrained(folder, device="cpu", dtype="float32")
+    assert isinstance(captioner, Captioner)
+    tiles = batch()
+    told = captioner.caption(tiles)
+    chances = 1 / (1 + np.exp(-logits(folder, tiles.images)))
+    np.testing.assert_allclose([caption.change_probability for caption in told], chances, rtol=1e-6)
+    assert [caption.changed for caption in told] == (chances >= 0.5).tolist()
+    assert {caption.text for caption in told if not caption.changed} <= {NO_CHANGE_SENTENCES[0]}
+    assert {caption.text for caption in told if caption.changed} <= {"something has changed"}
+    assert all(caption.decoded for caption in told)
+
+
+def test_in_bfloat16_it_says_nearly_the_same(folder):
+    tiles = batch()
+    whole, half = (
+        ScoutCaptioner.from_pretrained(folder, device="cpu", dtype=dtype).caption(tiles)
+        for dtype in ("float32", "bfloat16")
+    )
+    for one, other in zip(whole, half, strict=True):
+        assert one.change_probability == pytest.approx(other.change_probability, abs=0.05)
+
+
+def test_tiles_below_the_limit_are_skipped(folder):
+    told = ScoutCaptioner.from_pretrained(folder, device="cpu", skip_unchanged=1.0).caption(batch())
+    assert not any(caption.decoded or caption.changed for caption in told)
+
+
+def test_a_name_or_folder_finds_the_captioner_that_it_is_for(folder):
+    assert isinstance(load_captioner(folder, device="cpu"), ScoutCaptioner)
+    spec = CaptionerSpec(str(folder), {"device": "cpu", "prompt": None, "skip_unchanged": None})
+    assert isinstance(spec.load(), ScoutCaptioner)
+    with pytest.raises(ModelNotFoundError):
+        load_captioner(folder.parent / "nothing")
+    with pytest.raises(InputError, match="has no words"):
+        load_captioner(folder, prompt="what is new?")
+
+
+def test_its_fingerprint_changes_with_its_weights_and_its_dtype(folder):
+    def fingerprint(**settings):
+        return ScoutCaptioner.from_pretrained(folder, device="cpu", **settings).fingerprint
+
+    first = fingerprint(dtype="float32")
+    assert first == fingerprint(dtype="float32")
+    assert first != fingerprint(dtype="bfloat16")
+    weights = load_file(folder / "model.safetensors")
+    weights["pair_2.bias"] += 1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert first != fingerprint(dtype="float32")
+
+
+def test_it_stands_before_a_large_model_and_its_threshold_can_be_set(folder):
+    tiles = batch(60, seed=1)
+    truth = logits(folder, tiles.images) > np.median(logits(folder, tiles.images))
+    scout = ScoutCaptioner.from_pretrained(folder, device="cpu", dtype="float32")
+    gates = calibrate_gates(zip(tiles.images, truth.tolist(), strict=True), recall=0.9, scout=scout)
+    assert gates.scout_model == str(folder)
+    large = StubCaptioner()
+    told = GatedCaptioner(large, gates, scout=scout).caption(tiles)
+    assert [caption.decoded for caption in told] == (logits(folder, tiles.images) >= gates.scout.threshold).tolist()
+    assert len(large.tiles) == sum(caption.decoded for caption in told)
+
+
+def test_weights_that_are_not_a_scouts_are_refused(folder):
+    weights = load_file(folder / "model.safetensors")
+    save_file({"odd": weights.pop("pair_2.bias"), **weights}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="train_scout"):
+        ScoutCaptioner.from_pretrained(folder, device="cpu")
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match="does not hold"):
+        ScoutCaptioner.from_pretrained(folder, device="cpu")
+
+
+def test_a_configuration_made_to_fill_the_memory_is_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"widths": [10**9, 10**9]}))
+    with pytest.raises(CheckpointError, match="widths"):
+        ScoutCaptioner.from_pretrained(folder, device="cpu")
+
+
+def test_what_is_not_a_number_is_an_error(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights["pair_2.bias"][:] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CaptionError, match="not a number"):
+        ScoutCaptioner.from_pretrained(folder, device="cpu").caption(batch())

@@ -1,0 +1,77 @@
+"""The change scout: its sizes, and what it makes of pairs."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from geocc.errors import InputError
+from geocc.model.scout import ChangeScout, ChangeScoutConfig
+
+
+def small_scout(**sizes):
+    torch.manual_seed(0)
+    given = {"image_size": 32, "stem_width": 4, "widths": (8, 8), "depths": (1, 2), "merged_width": 4} | sizes
+    return ChangeScout(ChangeScoutConfig(**given)).eval()
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@torch.inference_mode()
+def test_it_gives_a_logit_for_each_pair_and_for_each_cell_of_four_pixels(side):
+    scout = small_scout(image_size=side)
+    images = torch.randint(0, 256, (3, 2, 3, 50, 50), dtype=torch.uint8)
+    found = scout(scout.pixel_values(images))
+    assert found.change_logits.shape == (3,)
+    assert found.map_logits.shape == (3, side // 4, side // 4)
+    assert found.features.shape == (3, 4, side // 4, side // 4)
+
+
+@torch.inference_mode()
+def test_a_pair_says_the_same_alone_and_in_a_batch_and_whichever_date_comes_first_is_told_apart():
+    scout = small_scout()
+    pixels = scout.pixel_values(torch.randint(0, 256, (5, 2, 3, 32, 32), dtype=torch.uint8))
+    together = scout(pixels).change_logits
+    torch.testing.assert_close(together[2:3], scout(pixels[2:3]).change_logits)
+    assert not torch.allclose(together, scout(pixels.flip(1)).change_logits)
+
+
+def test_pixels_are_pillows_bicubic_ones_normalised():
+    scout = small_scout()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    tile = torch.from_numpy(picture.transpose(2, 0, 1)).expand(1, 2, 3, 40, 40)
+    resized = np.asarray(Image.fromarray(picture).resize((32, 32), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    expected = (resized / 255 - scout.config.image_mean) / scout.config.image_std
+    np.testing.assert_allclose(scout.pixel_values(tile)[0, 1].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 32), (1, 3, 3, 32, 32), (1, 2, 4, 32, 32), (1, 2, 3, 32, 30)])
+def test_what_is_no_square_pair_of_pictures_is_refused(shape):
+    with pytest.raises(InputError, match="expected"):
+        small_scout().pixel_values(torch.zeros(shape, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"widths": ()},
+        {"widths": (8,)},
+        {"depths": (0, 1)},
+        {"widths": (10**9, 8)},
+        {"image_size": 36},
+        {"image_size": 0},
+        {"image_size": 2**20},
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(sizes):
+    with pytest.raises(InputError, match=r"expected|need a multiple"):
+        small_scout(**sizes)
+
+
+@torch.inference_mode()
+def test_it_is_the_same_after_a_round_through_a_folder(tmp_path):
+    scout = small_scout()
+    scout.save_pretrained(tmp_path)
+    again = ChangeScout.from_pretrained(tmp_path).eval()
+    pixels = scout.pixel_values(torch.randint(0, 256, (2, 2, 3, 32, 32), dtype=torch.uint8))
+    torch.testing.assert_close(scout(pixels).map_logits, again(pixels).map_logits, rtol=0, atol=0)
+    assert {file.name for file in tmp_path.iterdir()} == {"config.json", "model.safetensors"}

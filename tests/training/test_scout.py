@@ -1,0 +1,106 @@
+"""Training a scout: what it is shown, and that it learns from that."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from geocc.data.records import Record
+from geocc.errors import InputError, ReadError
+from geocc.model.scout import ChangeScout, ChangeScoutConfig
+from geocc.training.scout import ScoutExample, ScoutRecipe, StoredPairs, read_example, store_pairs, train_scout
+
+SIDE = 32
+SIZES = ChangeScoutConfig(image_size=SIDE, stem_width=8, widths=(16, 16), depths=(1, 1), merged_width=8)
+
+
+def example(rng, *, changed):
+    """Noise, seen again a little brighter; perhaps with a white square in it."""
+    before = rng.integers(0, 200, (SIDE, SIDE, 3), dtype=np.uint8)
+    after = (before + 20).astype(np.uint8)
+    mask = np.zeros((SIDE, SIDE), bool)
+    if changed:
+        mask[8:20, 4:16] = True
+        after[mask] = 255
+    labels = [mask.astype(np.uint8) * 3, mask.astype(np.uint8) * 5]
+    images = [Image.fromarray(before), Image.fromarray(after)]
+    return ScoutExample.of(images, changed=changed, mask=mask, labels=labels, side=SIDE)
+
+
+def test_masks_become_shares_of_cells_and_labels_what_stands_in_their_middle():
+    shown = example(np.random.default_rng(0), changed=True)
+    assert shown.images.shape == (2, 3, SIDE, SIDE)
+    expected = np.zeros((8, 8), np.uint8)
+    expected[2:5, 1:4] = 254
+    np.testing.assert_array_equal(shown.mask, expected)
+    np.testing.assert_array_equal(shown.labels, np.stack([(expected > 0) * 3, (expected > 0) * 5]))
+
+
+def test_without_a_mask_a_changed_pair_is_unknown_and_an_unchanged_one_known():
+    images = [Image.new("RGB", (20, 20))] * 2
+    assert (ScoutExample.of(images, changed=True, side=SIDE).mask == 255).all()
+    assert (ScoutExample.of(images, changed=False, side=SIDE).mask == 0).all()
+
+
+def test_a_record_is_read_with_its_mask_and_its_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:8] = 1
+    for name, value in (("mask", 255), ("l1", 2), ("l2", 7)):
+        Image.fromarray(mask * np.uint8(value)).save(tmp_path / f"{name}.png")
+    record = Record(
+        uid="one",
+        change_flag=1,
+        img1_path=tmp_path / "a.png",
+        img2_path=tmp_path / "b.png",
+        change_caption=["something is new"],
+        source="test",
+        split="train",
+        mask_path=tmp_path / "mask.png",
+        label1_path=tmp_path / "l1.png",
+        label2_path=tmp_path / "l2.png",
+    )
+    shown = read_example(record, side=SIDE)
+    assert shown.changed
+    assert set(shown.mask[:4].flat) == {254}
+    assert set(shown.mask[4:].flat) == {0}
+    assert shown.labels[:, 0, 0].tolist() == [2, 7]
+
+
+def test_what_was_not_written_whole_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no pairs"):
+        store_pairs([], tmp_path / "none")
+    store_pairs([example(np.random.default_rng(0), changed=True)], tmp_path / "some")
+    assert len(StoredPairs(tmp_path / "some")) == 1
+    (tmp_path / "some" / "whole").unlink()
+    with pytest.raises(ReadError, match="store_pairs"):
+        StoredPairs(tmp_path / "some")
+
+
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"batch_size": 1}, {"colour": 1.5}, {"classes": 0}, {"stps": 3}])
+def test_a_recipe_that_cannot_be_is_refused(settings):
+    with pytest.raises(InputError):
+        ScoutRecipe(**settings)
+
+
+def test_a_scout_learns_to_tell_a_new_thing_from_other_light_and_the_run_can_be_resumed(tmp_path):
+    rng = np.random.default_rng(0)
+    pairs = [
+        store_pairs([example(rng, changed=changed) for _ in range(24)], tmp_path / str(changed)) for changed in (0, 1)
+    ]
+    recipe = ScoutRecipe(steps=40, batch_size=16, warmup_steps=2, learning_rate=5e-3, checkpoint_every=20)
+    scout = train_scout(pairs, tmp_path / "run", config=SIZES, recipe=recipe)
+    fresh = [example(rng, changed=changed) for changed in (False, True) for _ in range(8)]
+    with torch.inference_mode():
+        found = scout(scout.pixel_values(torch.from_numpy(np.stack([one.images for one in fresh]))))
+    assert found.change_logits[8:].min() > found.change_logits[:8].max()
+    inside = torch.from_numpy(np.stack([one.mask for one in fresh[8:]]) > 0)
+    assert found.map_logits[8:][inside].mean() > found.map_logits[8:][~inside].mean()
+    again = ChangeScout.from_pretrained(tmp_path / "run" / "model").eval()
+    resumed = train_scout(
+        pairs, tmp_path / "run", config=SIZES, recipe=recipe, resume=True
+    )  # there is nothing left to do
+    for one, other in zip(again.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
