@@ -25,7 +25,7 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from geocc.inference.captioner import TileBatch
-from geocc.inference.ccexpert import CCExpertCaptioner
+from geocc.inference.loading import load_captioner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--detail", action="store_true", help="print every group")
     parser.add_argument("--json", type=Path, help="file to write figures and captions to")
     arguments = parser.parse_args()
-    captioner = CCExpertCaptioner.from_pretrained(arguments.model, dtype=arguments.dtype, local_files_only=True)
+    captioner = load_captioner(arguments.model, dtype=arguments.dtype, local_files_only=True)
     tiles = list(judged_tiles(arguments.data, captioner))
     pairs, copies = summarise(tiles), beside_themselves(arguments, captioner)
     print_tables(arguments.model, [row for row in pairs if arguments.detail or row["group"] in MAIN], copies)

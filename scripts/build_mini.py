@@ -115,7 +115,7 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
     with torch.inference_mode():
         pixels = processor.pixel_values(_inputs(pairs)).bfloat16()
         logits = torch.cat([model.get_image_features(part).change_logits for part in pixels.split(32)]).float()
-    scale, shift = _fit(logits.clone(), truth)
+    scale, shift = fit_line(logits.clone(), truth)
     print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
     last = model.model.change_head.pair_2
     with torch.no_grad():
@@ -142,7 +142,7 @@ def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIR
     _python(ROOT / "benchmarks/mini_real.py", "--model", model, *tiles, "--json", folder / "real.json")
 
 
-def _fit(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
+def fit_line(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
     """Return scale and shift of the logits that make the truth likeliest."""
     line = torch.tensor([1.0, 0.0], requires_grad=True)
     optimiser = torch.optim.LBFGS([line], max_iter=100)

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from build_mini import fit_line, measure
+from mini_card import write_scout_card
 from PIL import Image
+from scout_pictures import draw_maps
 
 from geocc.data.records import read_records
 from geocc.data.synthetic import training_pairs
@@ -46,12 +49,16 @@ def main() -> None:
             *store_scenes(pool, HALF_METRE_SCENES, root / "half-metre"),
         ]
     print(f"{sum(map(len, stores))} pairs", flush=True)
-    began = time.perf_counter()
-    recipe = ScoutRecipe(steps=arguments.steps, compile=True)
-    if not (root / "run/model/config.json").exists():
-        train_scout(stores, root / "run", recipe=recipe, resume=True)
-    print(f"trained in {(time.perf_counter() - began) / 60:.0f} minutes", flush=True)
-    calibrate(root / "run/model", arguments.out.absolute())
+    out, trained, lasted = arguments.out.absolute(), root / "run/model", root / "run/minutes"
+    if not (trained / "config.json").exists():
+        began = time.perf_counter()
+        train_scout(stores, root / "run", recipe=ScoutRecipe(steps=arguments.steps, compile=True), resume=True)
+        lasted.write_text(f"{(time.perf_counter() - began) / 60:.0f}")
+    with Pool(arguments.workers) as pool:
+        calibrate(pool, trained, out)
+    measure(out, root / "measures", real=arguments.real)
+    draw_maps(out)
+    write_scout_card(out, root / "measures", minutes=float(lasted.read_text()))
 
 
 def store_records(pool: Pool, records: Path, folder: Path) -> Iterator[StoredPairs]:
@@ -88,26 +95,27 @@ def paint(seed: int) -> list[ScoutExample]:
     return examples
 
 
-def calibrate(trained: Path, out: Path) -> None:
+def calibrate(pool: Pool, trained: Path, out: Path) -> None:
     """Fit the change logit to pairs that were not trained on (Platt 1999), and write the scout in half precision."""
-    from build_mini import _fit
-
-    pairs = list(training_pairs(CALIBRATION_SCENES, per_scene=2, domain="all", max_shift_px=2.0))
+    drawn = pool.imap(paint_any, CALIBRATION_SCENES, chunksize=8)
+    tiles, changed = zip(*(pair for pairs in drawn for pair in pairs), strict=True)
     scout = ChangeScout.from_pretrained(trained).eval()
-    truth = torch.tensor([float(pair.changed) for pair in pairs])
     with torch.inference_mode():
         logits = [
-            scout(
-                scout.pixel_values(torch.from_numpy(np.stack([np.stack([pair.t1, pair.t2]) for pair in part])))
-            ).change_logits
-            for part in _parts(pairs, 32)
+            scout(scout.pixel_values(torch.from_numpy(np.stack(part)))).change_logits for part in _parts(tiles, 32)
         ]
-    scale, shift = _fit(torch.cat(logits).clone(), truth)
-    print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
+    scale, shift = fit_line(torch.cat(logits).clone(), torch.tensor(changed, dtype=torch.float32))
+    print(f"{len(tiles)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
     with torch.no_grad():
         scout.pair_2.weight.mul_(scale)
         scout.pair_2.bias.mul_(scale).add_(shift)
     scout.half().save_pretrained(out)
+
+
+def paint_any(seed: int) -> list[tuple[np.ndarray, bool]]:
+    """Paint pairs `(T=2, C=3, H, W)` of a scene of any domain, each with whether it changed."""
+    pairs = training_pairs([seed], per_scene=2, domain="all", max_shift_px=2.0)
+    return [(np.stack([pair.t1, pair.t2]), pair.changed) for pair in pairs]
 
 
 def _parts(things: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -120,6 +128,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder for stored pairs and checkpoints")
     parser.add_argument("--data", type=Path, required=True, help="data folder of build_mini.py")
+    parser.add_argument("--real", type=Path, default=Path("../shared/data"), help="folder with naip/ and landsat/")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "geocc/model/weights/geocc-scout")
     parser.add_argument("--steps", type=int, default=ScoutRecipe().steps)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""The model card of geocc-mini, written from what was measured."""
+"""The model cards of geocc-mini and geocc-scout, written from what was measured."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 TEMPLATE = Path(__file__).parent / "mini/card.md"
+SCOUT_TEMPLATE = Path(__file__).parent / "scout/card.md"
 WEIGHTS = "model.safetensors"
 BREAKDOWNS = {
     "domain": "By domain",
@@ -30,6 +31,8 @@ COLUMNS = {
     "kind": "largest named",
     "place": "its place right",
 }
+SCOUT_COLUMNS = ("pairs", "accuracy", "auroc", "ece")
+"""A scout names nothing."""
 
 
 def write_card(folder: Path, measures: Path, *, minutes: float) -> None:
@@ -40,38 +43,62 @@ def write_card(folder: Path, measures: Path, *, minutes: float) -> None:
         measures: Folder with `synthetic/results.json` of `geocc benchmark` and `real.json` of `benchmarks/mini_real.py`.
         minutes: How long the three stages took.
     """
+    _write(folder, measures, TEMPLATE, minutes=minutes, columns=tuple(COLUMNS))
+
+
+def write_scout_card(folder: Path, measures: Path, *, minutes: float) -> None:
+    """Write the scout's card; arguments as for `write_card`."""
+    _write(folder, measures, SCOUT_TEMPLATE, minutes=minutes, columns=SCOUT_COLUMNS)
+
+
+def _write(folder: Path, measures: Path, template: Path, *, minutes: float, columns: Sequence[str]) -> None:
     weights = folder / WEIGHTS
     with safe_open(weights, "pt") as file:
         parameters = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118  # no mapping
     synthetic = json.loads((measures / "synthetic/results.json").read_text())["breakdown"]
     real = json.loads((measures / "real.json").read_text())
-    text = TEMPLATE.read_text()
+    speaks = "kind" in columns
+    questions = [row for row in real["pairs"] if speaks or row["question"].endswith("called changed")]
+    text = template.read_text()
     filled = {
         "PARAMETERS": f"{parameters / 1e6:.1f}",
         "MEGABYTES": f"{weights.stat().st_size / 1e6:.1f}",
         "MINUTES": f"{minutes:.0f}",
-        "SYNTHETIC": _synthetic(synthetic),
-        "REAL": _real(real["pairs"]),
+        "SYNTHETIC": _synthetic(synthetic, columns),
+        "REAL": _real(questions),
         "COPIES": _copies(real["copies"]),
     }
     for name, value in filled.items():
         text = text.replace(f"<{name}>", value)
     (folder / "README.md").write_text(text, encoding="utf-8")
+    _write_digest(weights)
+
+
+def _write_digest(weights: Path) -> None:
+    """Put the digest of a model's weights among those of the others."""
+    name, sums = f"{weights.parent.name}/{weights.name}", weights.parent.parent / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
+    others = [line for line in lines if not line.endswith(f"  {name}")]
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    (folder.parent / "SHA256SUMS").write_text(f"{digest}  {folder.name}/{weights.name}\n", encoding="utf-8")
+    sums.write_text("\n".join(sorted([*others, f"{digest}  {name}"], key=_name)) + "\n", encoding="utf-8")
 
 
-def _synthetic(rows: list[dict[str, Any]]) -> str:
+def _name(line: str) -> str:
+    return line.rsplit(maxsplit=1)[-1]
+
+
+def _synthetic(rows: list[dict[str, Any]], columns: Sequence[str]) -> str:
     """Return a table for each way to group the synthetic pairs, the whole first."""
-    parts = [_table(["", *COLUMNS.values()], (_figures(row, "all pairs") for row in rows if row["by"] == "all"))]
+    titles = [COLUMNS[column] for column in columns]
+    parts = [_table(["", *titles], (_figures(row, "all pairs", columns) for row in rows if row["by"] == "all"))]
     for by, title in BREAKDOWNS.items():
-        lines = (_figures(row, row["group"]) for row in rows if row["by"] == by)
-        parts.append(_table([title, *COLUMNS.values()], lines))
+        lines = (_figures(row, row["group"], columns) for row in rows if row["by"] == by)
+        parts.append(_table([title, *titles], lines))
     return "\n\n".join(parts)
 
 
-def _figures(row: dict[str, Any], name: str) -> list[str]:
-    return [name, *(_number(row[column]) for column in COLUMNS)]
+def _figures(row: dict[str, Any], name: str, columns: Sequence[str]) -> list[str]:
+    return [name, *(_number(row[column]) for column in columns)]
 
 
 def _real(rows: list[dict[str, Any]]) -> str:

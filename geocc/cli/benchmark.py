@@ -56,11 +56,9 @@ def benchmark(
     from geocc.evaluation.benchmark import RESULTS, run_benchmark
 
     chosen = _benchmark(name, root=root, split=split, pairs=pairs, seed=seed, domain=domain)
-    from geocc.inference import CCExpertCaptioner
+    from geocc.inference import load_captioner
 
-    captioner = CCExpertCaptioner.from_pretrained(
-        model, device=device, dtype=dtype, prompt=prompt, max_new_tokens=max_new_tokens
-    )
+    captioner = load_captioner(model, device=device, dtype=dtype, prompt=prompt, max_new_tokens=max_new_tokens)
     result = run_benchmark(
         chosen,
         captioner,

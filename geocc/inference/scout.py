@@ -68,6 +68,7 @@ class ScoutCaptioner:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "auto",
         prompt: str | None = None,
+        max_new_tokens: int | None = None,  # noqa: ARG003  # of the captioners that write
         skip_unchanged: float | None = None,
     ) -> ScoutCaptioner:
         """Load a scout by name, folder or hub id.
@@ -79,6 +80,7 @@ class ScoutCaptioner:
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
             prompt: A scout cannot be asked anything; only there to be refused.
+            max_new_tokens: Of no effect, as a scout writes none; there so that every captioner is loaded alike.
             skip_unchanged: See the class.
 
         Raises:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geocc.model.outputs import CCExpertImageFeatures, CCExpertOutput
     from geocc.model.processing import CCExpertProcessor
     from geocc.model.registry import ModelEntry, ModelSource, list_models, resolve_model
+    from geocc.model.scout import ChangeScout, ChangeScoutConfig
 
 __all__ = [
     "PROMPT",
@@ -29,6 +30,8 @@ __all__ = [
     "CCExpertOutput",
     "CCExpertProcessor",
     "CaptioningCheckpoint",
+    "ChangeScout",
+    "ChangeScoutConfig",
     "ConversionReport",
     "LoadedCheckpoint",
     "ModelEntry",
@@ -48,6 +51,8 @@ _HOMES = {
     "CCExpertOutput": "outputs",
     "CCExpertProcessor": "processing",
     "CaptioningCheckpoint": "captioning",
+    "ChangeScout": "scout",
+    "ChangeScoutConfig": "scout",
     "ConversionReport": "checkpoints.report",
     "LoadedCheckpoint": "checkpoints.loading",
     "ModelEntry": "registry",

@@ -1,4 +1,4 @@
-"""CCExpert's three stages of training, LoRA, and fine-tuning on one's own region.
+"""CCExpert's three stages of training, LoRA, fine-tuning on one's own region, and the change scout.
 
 Names are imported when they are first used, so that `import geocc.training` brings neither torch nor Transformers.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geocc.training.plan import TrainingPlan, plan_training
     from geocc.training.recipes import Stage1, Stage2, Stage3
     from geocc.training.run import TrainingResult, latest_checkpoint, train
+    from geocc.training.scout import ScoutExample, ScoutRecipe, StoredPairs, read_example, store_pairs, train_scout
     from geocc.training.trainer import CCExpertTrainer
 
 __all__ = [
@@ -37,9 +38,12 @@ __all__ = [
     "PairCollator",
     "PairDataset",
     "Part",
+    "ScoutExample",
+    "ScoutRecipe",
     "Stage1",
     "Stage2",
     "Stage3",
+    "StoredPairs",
     "TrainingConfig",
     "TrainingPlan",
     "TrainingResult",
@@ -54,9 +58,12 @@ __all__ = [
     "parameter_groups",
     "part_of",
     "plan_training",
+    "read_example",
     "save_part",
     "set_trainable",
+    "store_pairs",
     "train",
+    "train_scout",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -75,6 +82,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "plan": ["TrainingPlan", "plan_training"],
         "recipes": ["Stage1", "Stage2", "Stage3"],
         "run": ["TrainingResult", "latest_checkpoint", "train"],
+        "scout": ["ScoutExample", "ScoutRecipe", "StoredPairs", "read_example", "store_pairs", "train_scout"],
         "trainer": ["CCExpertTrainer"],
     },
 )

@@ -62,7 +62,7 @@ class ScoutRecipe(Settings):
         seed: Of the start, the order and the augmentation.
     """
 
-    steps: Annotated[int, Field(ge=1)] = 4000
+    steps: Annotated[int, Field(ge=1)] = 3600
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 150
