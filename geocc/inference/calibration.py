@@ -32,7 +32,7 @@ def calibrate_gates(
     *,
     names: Sequence[GateName] = ("scout",),
     recall: float = 0.995,
-    scout: str | os.PathLike[str] | Captioner = "geocc-mini",
+    scout: str | os.PathLike[str] | Captioner = "geocc-scout",
 ) -> Gates:
     """Set the thresholds of gates so that they let through a stated share of the changed tiles.
 
@@ -70,7 +70,7 @@ def gate_scores(
     model: str | os.PathLike[str] | Captioner | None = None,
     *,
     names: Sequence[GateName],
-    scout: str | os.PathLike[str] | Captioner = "geocc-mini",
+    scout: str | os.PathLike[str] | Captioner = "geocc-scout",
 ) -> tuple[dict[GateName, NDArray[np.float64]], NDArray[np.bool_]]:
     """The scores that gates give to tiles, and which of those changed; the arguments are those of `calibrate_gates`."""
     small = _load(scout, skip_unchanged=1.0) if "scout" in names else None

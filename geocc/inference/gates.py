@@ -81,7 +81,7 @@ class Gates:
     scout: Gate | float | None = None
     feature: Gate | float | None = None
     head: float | None = None
-    scout_model: str = "geocc-mini"
+    scout_model: str = "geocc-scout"
 
     def __post_init__(self) -> None:
         for name in ("pixel", "scout", "feature"):

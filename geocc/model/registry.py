@@ -76,7 +76,7 @@ class ModelEntry:
             "licence of the data": self.data_licence,
             "training imagery": self.training_gsd,
             "input size": f"{self.input_size} x {self.input_size} pixels",
-            "languages": ", ".join(self.languages),
+            "languages": ", ".join(self.languages) or "none",
             "note": self.note,
         }
         return "\n".join([f"{self.id}: {self.summary}", *(f"  {name}: {value}" for name, value in fields.items())])
@@ -198,6 +198,8 @@ def _shipped(model: str) -> dict[str, str]:
     }
 
 
+_OWN_DATA = "Apache-2.0 (synthetic, made by geocc.data.synthetic); NAIP and Landsat, public domain"
+_OWN_GSD = "0.4 to 30 m synthetic scenes; 5 m NAIP and 30 m Landsat of one place each"
 _LEVIR = (
     "LEVIR-CC imagery: academic use only, whatever licence a copy is tagged with; other sources of CC-Foundation vary"
 )
@@ -219,10 +221,23 @@ def _entries() -> tuple[ModelEntry, ...]:
             revision="third edition",
             sha256=_shipped("geocc-mini"),
             weights_licence="Apache-2.0",
-            data_licence="Apache-2.0 (synthetic, made by geocc.data.synthetic); NAIP and Landsat, public domain",
-            training_gsd="0.4 to 30 m synthetic scenes; 5 m NAIP and 30 m Landsat of one place each",
+            data_licence=_OWN_DATA,
+            training_gsd=_OWN_GSD,
             input_size=128,
             note="The default. Small, and it errs; its card, README.md beside the weights, says how often and on what.",
+        ),
+        ModelEntry(
+            id="geocc-scout",
+            summary="a change scout, which says whether ground changed and has no words",
+            source="inside the package, trained by geocc from nothing, on scenes that geocc paints and two real series",
+            revision="first edition",
+            sha256=_shipped("geocc-scout"),
+            weights_licence="Apache-2.0",
+            data_licence=_OWN_DATA,
+            training_gsd=_OWN_GSD,
+            input_size=128,
+            languages=(),
+            note="Stands before a larger model as Gates(scout=...), or alone for a layer of change without captions.",
         ),
         ModelEntry(
             id="ccexpert-0.5b",

@@ -159,7 +159,9 @@ class ChangeScout(PreTrainedModel):
         Args:
             pixel_values: `(B, T=2, C=3, image_size, image_size)` as `pixel_values` returns them.
         """
-        pairs, state, merged = len(pixel_values), self.stem(pixel_values.flatten(0, 1)), []
+        # Laid out anew, for a view of them may be laid out in a way that convolutions are slow with.
+        pixels = pixel_values.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        pairs, state, merged = len(pixel_values), self.stem(pixels), []
         for level, merge in zip(self.levels, self.merge, strict=True):
             state = level(state)
             earlier, later = state.unflatten(0, (pairs, _DATES)).unbind(1)

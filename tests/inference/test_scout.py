@@ -33,17 +33,19 @@ def folder(tmp_path):
     return tmp_path / "scout"
 
 
-def batch(count=6, seed=0, side=40):
+def batch(count=6, seed=0, side=32):
     images = np.random.default_rng(seed).integers(0, 256, (count, 2, 3, side, side), dtype=np.uint8)
     images[::2, 1] = images[::2, 0]
     return TileBatch(images, tuple(map(str, range(count))))
 
 
 def logits(folder, images):
-    """What the network says, by itself."""
+    """What the network says of four views, by itself."""
     scout = ChangeScout.from_pretrained(folder).eval()
+    views = (images, images[:, ::-1].swapaxes(-1, -2), images[..., ::-1], images[:, ::-1, :, ::-1])
     with torch.inference_mode():
-        return scout(scout.pixel_values(torch.from_numpy(images))).change_logits.double().numpy()
+        found = [scout(scout.pixel_values(torch.from_numpy(view.copy()))).change_logits.double() for view in views]
+    return torch.stack(found).mean(0).numpy()
 
 
 def test_it_says_whether_each_tile_changed_and_how_likely_that_is(folder):
@@ -57,6 +59,17 @@ def test_it_says_whether_each_tile_changed_and_how_likely_that_is(folder):
     assert {caption.text for caption in told if not caption.changed} <= {NO_CHANGE_SENTENCES[0]}
     assert {caption.text for caption in told if caption.changed} <= {"something has changed"}
     assert all(caption.decoded for caption in told)
+
+
+def test_one_view_may_do_and_more_than_there_are_is_refused(folder):
+    one = ScoutCaptioner.from_pretrained(folder, device="cpu", dtype="float32", views=1)
+    scout = ChangeScout.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        expected = scout(scout.pixel_values(torch.from_numpy(batch().images))).change_logits.sigmoid().tolist()
+    assert [caption.change_probability for caption in one.caption(batch())] == pytest.approx(expected, rel=1e-5)
+    for views in (0, 5):
+        with pytest.raises(InputError, match="from 1 to 4"):
+            ScoutCaptioner.from_pretrained(folder, device="cpu", views=views)
 
 
 def test_in_bfloat16_it_says_nearly_the_same(folder):
