@@ -63,7 +63,7 @@ def main() -> None:
             print(f"{name:8s} set at {recall:.1%}: recall {kept:.2%}, stops {spared:.1%}; set and judged on all tiles: threshold "
                   f"{whole:8.4f}, recall {own[0]:.2%}, stops {own[1]:.1%}")  # fmt: skip
             thresholds[name, recall] = whole
-            if recall <= 0.995:  # noqa: PLR2004  # beyond, nothing is left to gain
+            if recall <= 0.995:  # beyond, nothing is left to gain
                 _print_gains(name, kept=kept, spared=spared, extra=cost / FULL_SECONDS)
     _print_measured(thresholds["head", 0.995], images, changed, dtype=args.dtype)
     if args.regions:
