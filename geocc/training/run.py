@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from geocc.training.configuration import TrainingConfig
 
-__all__ = ["TrainingResult", "latest_checkpoint", "train"]
+__all__ = ["TrainingResult", "latest_checkpoint", "refuse_used", "train"]
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 #: Settings that may differ between a run and its continuation.
@@ -97,7 +97,7 @@ def latest_checkpoint(output: Path) -> Path | None:
 def _train(config: TrainingConfig, *, resume: bool) -> TrainingResult:
     first = int(os.environ.get("RANK", "0")) == 0
     if first and not resume:
-        _refuse_used(config.output)
+        refuse_used(config.output)
     records = None
     if config.evaluation is not None:
         check_evaluation(config.evaluation)
@@ -190,7 +190,15 @@ def _prepare(config: TrainingConfig, start: Start) -> nn.Module:
         return add_adapters(model, config.lora, train=config.recipe.train, base=str(start.path.absolute()))
 
 
-def _refuse_used(output: Path) -> None:
+def refuse_used(output: Path) -> None:
+    """Refuse a folder that holds a run already.
+
+    Args:
+        output: The folder, which need not be there.
+
+    Raises:
+        WriteError: It holds checkpoints or a result.
+    """
     used = [path.name for path in output.iterdir()] if output.is_dir() else []
     if taken := [name for name in used if _CHECKPOINT.fullmatch(name) or name in {"model", "adapter"}]:
         raise WriteError(

@@ -7,6 +7,7 @@ than one bit a pair does, and where it has label images also what stood there be
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from transformers import Trainer, TrainingArguments
 from geocc.errors import InputError, ReadError
 from geocc.model.scout import CELL, ChangeScout, ChangeScoutConfig
 from geocc.training.images import read_change, read_pair
+from geocc.training.run import refuse_used
 from geocc.training.strict import Settings
 
 if TYPE_CHECKING:
@@ -211,9 +213,14 @@ def train_scout(
 
     Returns:
         The scout, in `eval` mode. Its logits are not calibrated.
+
+    Raises:
+        WriteError: `output` holds a run already, and `resume` is not set.
     """
     recipe = recipe or ScoutRecipe()
     folder = Path(output)
+    if not resume:
+        refuse_used(folder)
     torch.manual_seed(recipe.seed)
     student = _Student(ChangeScout(config or ChangeScoutConfig()), classes=recipe.classes)
     on_cpu = not torch.accelerator.is_available()
@@ -248,8 +255,12 @@ def train_scout(
         data_collator=_Collator(student.scout, recipe),
     )
     trainer.train(resume_from_checkpoint=resume and any(folder.glob("checkpoint-*")))
-    student.scout.save_pretrained(folder / "model")
-    (folder / "model" / "recipe.json").write_text(json.dumps(recipe.model_dump(), indent=2) + "\n")
+    draft = folder / ".model.draft"
+    shutil.rmtree(draft, ignore_errors=True)  # cut short
+    student.scout.save_pretrained(draft)
+    (draft / "recipe.json").write_text(json.dumps(recipe.model_dump(), indent=2) + "\n")
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    draft.replace(folder / "model")
     scout: ChangeScout = student.scout.eval()
     return scout
 
