@@ -1,7 +1,7 @@
 """The change scout: a small convolutional network that says whether, and where, two dates differ. It has no words.
 
 geocc's own, not CCExpert's. A large model spends the same seconds on every pair; most ground has not changed, and a network of
-three million parameters that learned nothing else finds that out for a thousandth of the price. Both dates go through one
+four million parameters that learned nothing else finds that out for a few thousandths of the price. Both dates go through one
 residual encoder (He et al., arXiv 1512.03385); at every level their features and the absolute difference of those are
 merged, and the levels are added up from coarse to fine (Lin et al., arXiv 1612.03144).
 """
