@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_captioner"]
 
-_SCOUT = "geocc_change_scout"
+_SCOUT = "geocc_change_scout"  # ChangeScoutConfig.model_type, without the seconds that importing it takes
 
 
 def load_captioner(model: str | os.PathLike[str] = "geocc-mini", **settings: Any) -> Captioner:

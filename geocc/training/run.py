@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from geocc.training.configuration import TrainingConfig
 
-__all__ = ["TrainingResult", "latest_checkpoint", "refuse_used", "train"]
+__all__ = ["TrainingResult", "globals_kept", "latest_checkpoint", "refuse_used", "train"]
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 #: Settings that may differ between a run and its continuation.
@@ -80,7 +80,7 @@ def train(config: TrainingConfig, *, resume: bool = False) -> TrainingResult:
         TrainingError: The loss is no longer a number.
         EvaluationError: METEOR is asked for and there is no Java.
     """
-    with _globals_kept():
+    with globals_kept():
         return _train(config, resume=resume)
 
 
@@ -266,7 +266,7 @@ def _stop_scorers(config: TrainingConfig) -> None:
 
 
 @contextlib.contextmanager
-def _globals_kept() -> Iterator[None]:
+def globals_kept() -> Iterator[None]:
     """Put back what Transformers' Trainer sets for the whole process: seeds, environment, log level."""
     environment, verbosity = dict(os.environ), logging.get_verbosity()
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the one the trainer seeds

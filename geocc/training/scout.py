@@ -25,7 +25,7 @@ from transformers import Trainer, TrainingArguments
 from geocc.errors import InputError, ReadError
 from geocc.model.scout import CELL, ChangeScout, ChangeScoutConfig
 from geocc.training.images import read_change, read_pair
-from geocc.training.run import refuse_used
+from geocc.training.run import globals_kept, refuse_used
 from geocc.training.strict import Settings
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def train_scout(
     recipe: ScoutRecipe | None = None,
     resume: bool = False,
 ) -> ChangeScout:
-    """Train a scout from nothing.
+    """Train a scout from nothing. What is global in the process (seeds, environment, log levels) is as before afterwards.
 
     Args:
         pairs: What it learns from.
@@ -221,8 +221,22 @@ def train_scout(
     folder = Path(output)
     if not resume:
         refuse_used(folder)
+    with globals_kept():
+        scout = _train(pairs, folder, config or ChangeScoutConfig(), recipe, resume=resume)
+    draft = folder / ".model.draft"
+    shutil.rmtree(draft, ignore_errors=True)  # cut short
+    scout.save_pretrained(draft)
+    (draft / "recipe.json").write_text(json.dumps(recipe.model_dump(), indent=2) + "\n")
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    draft.replace(folder / "model")
+    return scout
+
+
+def _train(
+    pairs: Sequence[StoredPairs], folder: Path, config: ChangeScoutConfig, recipe: ScoutRecipe, *, resume: bool
+) -> ChangeScout:
     torch.manual_seed(recipe.seed)
-    student = _Student(ChangeScout(config or ChangeScoutConfig()), classes=recipe.classes)
+    student = _Student(ChangeScout(config), classes=recipe.classes)
     on_cpu = not torch.accelerator.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -255,12 +269,6 @@ def train_scout(
         data_collator=_Collator(student.scout, recipe),
     )
     trainer.train(resume_from_checkpoint=resume and any(folder.glob("checkpoint-*")))
-    draft = folder / ".model.draft"
-    shutil.rmtree(draft, ignore_errors=True)  # cut short
-    student.scout.save_pretrained(draft)
-    (draft / "recipe.json").write_text(json.dumps(recipe.model_dump(), indent=2) + "\n")
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    draft.replace(folder / "model")
     scout: ChangeScout = student.scout.eval()
     return scout
 
