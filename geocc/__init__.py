@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geocc.errors import GeoccError
     from geocc.inference import Caption, Captioner, CCExpertCaptioner, TileBatch
     from geocc.model import convert_checkpoint, list_models
+    from geocc.outlines import outline_changes
     from geocc.scene import ScenePair, TilePlan, open_pair
     from geocc.series import caption_series
     from geocc.table import read_layer, write_layer
@@ -49,6 +50,7 @@ __all__ = [
     "list_models",
     "model",
     "open_pair",
+    "outline_changes",
     "plan_changes",
     "read_layer",
     "report",
@@ -68,6 +70,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "errors": ["GeoccError"],
         "inference": ["CCExpertCaptioner", "Caption", "Captioner", "TileBatch"],
         "model": ["convert_checkpoint", "list_models"],
+        "outlines": ["outline_changes"],
         "scene": ["ScenePair", "TilePlan", "open_pair"],
         "series": ["caption_series"],
         "table": ["read_layer", "write_layer"],

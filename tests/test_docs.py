@@ -105,7 +105,9 @@ def test_commands_run(page, workplace):
         assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
 
 
-@pytest.mark.parametrize("module", ["geocc", "geocc.captioning", "geocc.series", "geocc.inference.calibration"])
+@pytest.mark.parametrize(
+    "module", ["geocc", "geocc.captioning", "geocc.series", "geocc.inference.calibration", "geocc.outlines"]
+)
 def test_examples_of_docstrings_are_true(module):
     done = doctest.testmod(importlib.import_module(module))
     assert done.attempted > 0

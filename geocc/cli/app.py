@@ -67,6 +67,7 @@ def register_commands() -> None:
         evaluate,
         info,
         models,
+        outline,
         plan,
         series,
         train,

@@ -21,10 +21,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another place.")] = 7,
     size: Annotated[int, typer.Option(help="Side of the scene in pixels.", min=256, max=8192)] = 1536,
 ) -> None:
-    """Make a synthetic scene at two dates as GeoTIFFs, caption it, and write a layer, a figure and a report."""
+    """Make a synthetic scene at two dates as GeoTIFFs, caption it, and write a layer, outlines, a figure and a report."""
     from geocc import views
     from geocc.captioning import caption_changes
     from geocc.data.synthetic import make_scene
+    from geocc.outlines import outline_changes
     from geocc.scene import open_pair
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,8 +34,10 @@ def demo(
     typer.echo("Captioning it with geocc-mini, a small model to try geocc with ...")
     output = folder / "changes.gpkg"
     layer = caption_changes(t1, t2, output=output, progress=sys.stderr.isatty())
+    outlined = folder / "outlines.gpkg"
+    outlines = outline_changes(layer, t1, t2, output=outlined, progress=sys.stderr.isatty())
     pair = open_pair(t1, t2)
-    views.figure(layer, pair, path=folder / "changes.png")
+    views.figure(layer, pair, outlines=outlines, path=folder / "changes.png")
     views.report(layer, pair, path=folder / "report.html")
     typer.echo(f"{summarise(layer)}\n")
     _show_some(layer)
@@ -42,6 +45,7 @@ def demo(
         f"\nLook at  {folder / 'changes.png'}\n"
         f"open     {folder / 'report.html'}   both dates, every caption, in a browser\n"
         f"load     {output}   in QGIS, or with geopandas.read_file\n"
+        f"         {outlined}   where in their tiles the changes lie\n"
         f"again    geocc caption {t1} {t2} -o {output}\n"
         "and on your own rasters: geocc caption T1.tif T2.tif -o changes.gpkg --report report.html"
     )

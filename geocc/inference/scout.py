@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from geocc.errors import CheckpointError, InputError
+from geocc.errors import InputError
 from geocc.inference.captioner import Caption, TileBatch, require_numbers
 from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.no_change import NO_CHANGE_SENTENCES
@@ -21,21 +21,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
-    from geocc.model.scout import ChangeScout
+    from geocc.model.scout import ChangeScout, ScoutOutput
 
 __all__ = ["CHANGED_SENTENCE", "ScoutCaptioner"]
 
 #: What a scout says of a tile that changed; what it changed into is for a model with words to say.
 CHANGED_SENTENCE = "something has changed"
 _WEIGHTS = "model.safetensors"
-#: Ground changed, or not, however the pair is turned and whichever date is said to be the first.
-_VIEWS: tuple[Callable[[Tensor], Tensor], ...] = (
-    lambda pixels: pixels,
-    lambda pixels: pixels.transpose(-1, -2).flip(1),
-    lambda pixels: pixels.flip(-1),
-    lambda pixels: pixels.flip(-2).flip(1),
+# Ground changed, or not, however the pair is turned and whichever date is said to be the first. Of each view: how it is turned,
+# which done again turns its map back, and whether the dates are exchanged.
+_VIEWS: tuple[tuple[Callable[[Tensor], Tensor], bool], ...] = (
+    (lambda pixels: pixels, False),
+    (lambda pixels: pixels.transpose(-1, -2), True),
+    (lambda pixels: pixels.flip(-1), False),
+    (lambda pixels: pixels.flip(-2), True),
 )
 
 
@@ -70,7 +73,7 @@ class ScoutCaptioner:
         self._name = name
         self._revision = revision
         self._dtype = dtype
-        self._views = _VIEWS[:views]
+        self._views = views
         self._skip_unchanged = skip_unchanged
 
     @classmethod
@@ -110,9 +113,11 @@ class ScoutCaptioner:
                 f"prompt is {prompt!r}, and {str(model)!r} is a change scout, which has no words; leave the prompt out, or use "
                 "a model that answers, such as 'geocc-mini'."
             )
+        from geocc.model.scout import load_scout
+
         source = resolve_model(model, revision=revision, local_files_only=local_files_only)
         target = choose_device(device)
-        scout = _load(source.path)
+        scout = load_scout(source.path)
         nn.Module.to(scout, target)
         return cls(
             scout,
@@ -139,7 +144,7 @@ class ScoutCaptioner:
         return {
             "name": self._name,
             "revision": self._revision,
-            "views": len(self._views),
+            "views": self._views,
             "skip_unchanged": self._skip_unchanged,
             "dtype": str(self._dtype).removeprefix("torch."),
             "device": self._scout.device.type,
@@ -154,7 +159,7 @@ class ScoutCaptioner:
     def bytes_per_pair(self) -> int:
         """Working memory of one pair: both dates after the first convolution, in four states alive at once."""
         config = self._scout.config
-        return int(2 * 4 * 4 * config.stem_width * (config.image_size // 2) ** 2)
+        return int(2 * 4 * 4 * config.stem_width * (config.image_size // 2 + config.margin) ** 2)
 
     def bytes_free(self) -> int:
         """Return the memory free on the model's device."""
@@ -167,11 +172,7 @@ class ScoutCaptioner:
         Raises:
             CaptionError: The network's probabilities are not numbers.
         """
-        images = torch.from_numpy(batch.images).to(self._scout.device)
-        mixed = self._dtype != torch.float32
-        with torch.autocast(images.device.type, self._dtype) if mixed else contextlib.nullcontext():
-            pixels = self._scout.pixel_values(images)
-            logits = [self._scout(view(pixels)).change_logits.double() for view in self._views]
+        logits = [found.change_logits.double() for _, found in self._look(batch)]
         chances = torch.stack(logits).mean(dim=0).sigmoid().tolist()  # float32 knows no chance between 1 and 1 - 6e-8
         require_numbers([(chance,) for chance in chances], dtype=str(self._dtype))
         limit = 0.0 if self._skip_unchanged is None else self._skip_unchanged
@@ -185,21 +186,35 @@ class ScoutCaptioner:
             for chance in chances
         ]
 
+    @torch.inference_mode()
+    def maps(self, batch: TileBatch) -> NDArray[np.float32]:
+        """Say of every cell of the batch's tiles how likely it changed.
 
-def _load(path: Path) -> ChangeScout:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+        Args:
+            batch: The tiles.
 
-    from geocc.model.scout import ChangeScout, ChangeScoutConfig
+        Returns:
+            `(B, input_size / 4, input_size / 4)` probabilities in [0, 1], each the mean of the views. Not calibrated: in
+            training a changed cell counts for more than an unchanged one.
 
-    try:
-        scout = ChangeScout(ChangeScoutConfig.from_pretrained(path, local_files_only=True))
-        scout.load_state_dict(load_file(path / _WEIGHTS))
-    except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} does not hold a change scout: {error}. Expected a folder that geocc.training.train_scout wrote."
-        ) from error
-    return scout
+        Raises:
+            CaptionError: The network's probabilities are not numbers.
+        """
+        logits = [turn(found.map_logits.float()) for turn, found in self._look(batch)]
+        chances: NDArray[np.float32] = torch.stack(logits).mean(dim=0).sigmoid().cpu().numpy()
+        require_numbers([(float(chance),) for chance in chances.mean(axis=(1, 2))], dtype=str(self._dtype))
+        return chances
+
+    def _look(self, batch: TileBatch) -> list[tuple[Callable[[Tensor], Tensor], ScoutOutput]]:
+        """Return what each view finds, and what turns its map back."""
+        images = torch.from_numpy(batch.images).to(self._scout.device)
+        mixed = self._dtype != torch.float32
+        with torch.autocast(images.device.type, self._dtype) if mixed else contextlib.nullcontext():
+            pixels = self._scout.pixel_values(images)
+            return [
+                (turn, self._scout(turn(pixels.flip(1) if exchanged else pixels)))
+                for turn, exchanged in _VIEWS[: self._views]
+            ]
 
 
 def _digest(path: Path) -> str:

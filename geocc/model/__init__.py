@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geocc.model.outputs import CCExpertImageFeatures, CCExpertOutput
     from geocc.model.processing import CCExpertProcessor
     from geocc.model.registry import ModelEntry, ModelSource, list_models, resolve_model
-    from geocc.model.scout import ChangeScout, ChangeScoutConfig
+    from geocc.model.scout import ChangeScout, ChangeScoutConfig, load_scout
 
 __all__ = [
     "PROMPT",
@@ -40,6 +40,7 @@ __all__ = [
     "list_models",
     "load_captioning_checkpoint",
     "load_checkpoint",
+    "load_scout",
     "resolve_model",
 ]
 
@@ -62,6 +63,7 @@ _HOMES = {
     "list_models": "registry",
     "load_captioning_checkpoint": "captioning",
     "load_checkpoint": "checkpoints.loading",
+    "load_scout": "scout",
     "resolve_model": "registry",
 }
 _LIGHT = frozenset({"chat", "checkpoints.report", "registry"})  # these modules need neither torch nor Transformers

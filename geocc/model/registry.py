@@ -230,7 +230,7 @@ def _entries() -> tuple[ModelEntry, ...]:
             id="geocc-scout",
             summary="a change scout, which says whether ground changed and has no words",
             source="inside the package, trained by geocc from nothing, on scenes that geocc paints and two real series",
-            revision="first edition",
+            revision="second edition",
             sha256=_shipped("geocc-scout"),
             weights_licence="Apache-2.0",
             data_licence=_OWN_DATA,

@@ -11,17 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
 from transformers import PretrainedConfig, PreTrainedModel
 
-from geocc.errors import InputError
+from geocc.errors import CheckpointError, InputError
 from geocc.model.resize import resize_as_pillow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-__all__ = ["ChangeScout", "ChangeScoutConfig", "ScoutOutput"]
+__all__ = ["ChangeScout", "ChangeScoutConfig", "ScoutOutput", "load_scout"]
 
 #: Pixels along the side of a cell of the change map.
 CELL = 4
@@ -41,6 +44,8 @@ class ChangeScoutConfig(PretrainedConfig):
         widths: Channels of the levels, from cells of 4 pixels on, each level half as fine as the one before.
         depths: Residual blocks of the levels.
         merged_width: Channels in which the levels of both dates are merged.
+        margin: Pixels by which tiles are mirrored outwards before they are looked at, a multiple of half the coarsest cell: what
+            an edge cuts to a sliver is seen twice as wide, and away from the zeros that convolutions put around an image.
         image_mean: Subtracted from pixels in [0, 1].
         image_std: Pixels are divided by it afterwards.
     """
@@ -55,6 +60,7 @@ class ChangeScoutConfig(PretrainedConfig):
         widths: Sequence[int] = (64, 128, 160, 192),
         depths: Sequence[int] = (2, 3, 2, 2),
         merged_width: int = 64,
+        margin: int = 0,
         image_mean: float = 0.45,
         image_std: float = 0.22,
         **kwargs: Any,
@@ -71,11 +77,17 @@ class ChangeScoutConfig(PretrainedConfig):
                 f"image_size is {image_size}; {len(widths)} levels need a multiple of {coarsest}, such as 128, and at most "
                 f"{_WIDEST}."
             )
+        step = max(CELL, coarsest // 2)
+        if not 0 <= margin < image_size or margin % step:
+            raise InputError(
+                f"margin is {margin}; {len(widths)} levels need a multiple of {step} from 0 to below image_size, {image_size}."
+            )
         self.image_size = image_size
         self.stem_width = stem_width
         self.widths = list(widths)
         self.depths = list(depths)
         self.merged_width = merged_width
+        self.margin = margin
         self.image_mean = image_mean
         self.image_std = image_std
         super().__init__(**kwargs)
@@ -159,8 +171,12 @@ class ChangeScout(PreTrainedModel):
         Args:
             pixel_values: `(B, T=2, C=3, image_size, image_size)` as `pixel_values` returns them.
         """
+        margin = self.config.margin
+        pixels = pixel_values.flatten(0, 1)
+        if margin:
+            pixels = F.pad(pixels, (margin,) * 4, mode="reflect")
         # Laid out anew, for a view of them may be laid out in a way that convolutions are slow with.
-        pixels = pixel_values.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         pairs, state, merged = len(pixel_values), self.stem(pixels), []
         for level, merge in zip(self.levels, self.merge, strict=True):
             state = level(state)
@@ -174,7 +190,27 @@ class ChangeScout(PreTrainedModel):
         likeliest = cells.flatten(1).topk(min(_LIKELIEST, cells[0].numel()), dim=1).values.mean(dim=1, keepdim=True)
         pooled = [part for level in seen for part in (level.amax((2, 3)), level.mean((2, 3)))]
         logits = self.pair_2(F.relu(self.pair_1(torch.cat([*pooled, likeliest], dim=1))))
-        return ScoutOutput(logits.squeeze(1), cells.squeeze(1), state)
+        inside = slice(margin // CELL, (margin + self.config.image_size) // CELL)
+        return ScoutOutput(logits.squeeze(1), cells.squeeze(1)[:, inside, inside], state[:, :, inside, inside])
+
+
+def load_scout(folder: Path) -> ChangeScout:
+    """Load a scout in float32, whatever its weights were stored in.
+
+    Args:
+        folder: It holds `config.json` and `model.safetensors`.
+
+    Raises:
+        CheckpointError: The weights are no scout's, or damaged.
+    """
+    try:
+        scout = ChangeScout(ChangeScoutConfig.from_pretrained(folder, local_files_only=True))
+        scout.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} does not hold a change scout: {error}. Expected a folder that geocc.training.train_scout wrote."
+        ) from error
+    return scout
 
 
 class _Block(nn.Module):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .build import PlanLike, build_layer
     from .checks import LAYER_NAME, check_writable
     from .footprints import write_footprints
+    from .outlines import OUTLINES_LAYER_NAME, write_outlines
     from .readers import read_layer
     from .result import TileResult, TileStatus
     from .schema import COLUMNS, restore_dtypes, validate_layer
@@ -20,6 +21,7 @@ __all__ = [
     "COLUMNS",
     "LAYER_NAME",
     "MAX_CAPTION_LENGTH",
+    "OUTLINES_LAYER_NAME",
     "PlanLike",
     "TileResult",
     "TileStatus",
@@ -31,6 +33,7 @@ __all__ = [
     "validate_layer",
     "write_footprints",
     "write_layer",
+    "write_outlines",
 ]
 
 # geopandas and GDAL are heavy: each name is imported when it is first used.
@@ -40,6 +43,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "build": ["PlanLike", "build_layer"],
         "checks": ["LAYER_NAME", "check_writable"],
         "footprints": ["write_footprints"],
+        "outlines": ["OUTLINES_LAYER_NAME", "write_outlines"],
         "readers": ["read_layer"],
         "result": ["TileResult", "TileStatus"],
         "schema": ["COLUMNS", "restore_dtypes", "validate_layer"],

@@ -23,7 +23,8 @@ from torch.utils.data import ConcatDataset, Dataset
 from transformers import Trainer, TrainingArguments
 
 from geocc.errors import InputError, ReadError
-from geocc.model.scout import CELL, ChangeScout, ChangeScoutConfig
+from geocc.model.registry import resolve_model
+from geocc.model.scout import CELL, ChangeScout, ChangeScoutConfig, load_scout
 from geocc.training.images import read_change, read_pair
 from geocc.training.run import globals_kept, refuse_used
 from geocc.training.strict import Settings
@@ -57,6 +58,7 @@ class ScoutRecipe(Settings):
         learning_rate: Highest one; it rises over the first steps and falls to nothing.
         warmup_steps: Steps over which it rises.
         weight_decay: AdamW's.
+        changed_weight: What a changed pair counts beside an unchanged one; more than 1 for a scout that should miss few.
         colour: Spread of the random gain and shift of each band of each date; 0 for none.
         classes: Classes of the label images, from 1.
         compile: Have torch compile the network; worth it for a few hundred steps or more.
@@ -69,6 +71,7 @@ class ScoutRecipe(Settings):
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 150
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    changed_weight: Annotated[float, Field(gt=0)] = 1.0
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
     classes: Annotated[int, Field(ge=1, le=254)] = 13
     compile: bool = False
@@ -198,16 +201,21 @@ def train_scout(
     pairs: Sequence[StoredPairs],
     output: str | os.PathLike[str],
     *,
+    start: str | os.PathLike[str] | None = None,
     config: ChangeScoutConfig | None = None,
     recipe: ScoutRecipe | None = None,
     resume: bool = False,
 ) -> ChangeScout:
-    """Train a scout from nothing. What is global in the process (seeds, environment, log levels) is as before afterwards.
+    """Train a scout, from nothing or from another scout.
+
+    What is global in the process (seeds, environment, log levels) is as before afterwards.
 
     Args:
         pairs: What it learns from.
         output: Folder for checkpoints, and for the scout in `model`.
-        config: Sizes; the defaults are those of `geocc-scout`.
+        start: A scout to start from: `geocc-scout`, or a folder; from nothing when left out. For ground of one's own,
+            begin with a few hundred steps at a third of the learning rate.
+        config: Sizes of one from nothing; the defaults are those of `geocc-scout`.
         recipe: How; `ScoutRecipe()` when left out.
         resume: Go on from the last checkpoint in `output`.
 
@@ -215,14 +223,23 @@ def train_scout(
         The scout, in `eval` mode. Its logits are not calibrated.
 
     Raises:
+        InputError: Both `start` and `config` are given.
+        ModelNotFoundError: There is no model `start`.
+        CheckpointError: `start` is no scout.
         WriteError: `output` holds a run already, and `resume` is not set.
     """
     recipe = recipe or ScoutRecipe()
     folder = Path(output)
     if not resume:
         refuse_used(folder)
+    if start is not None and config is not None:
+        raise InputError(
+            f"start is {str(start)!r}, which has its sizes, and config gives others; leave one of them out."
+        )
     with globals_kept():
-        scout = _train(pairs, folder, config or ChangeScoutConfig(), recipe, resume=resume)
+        torch.manual_seed(recipe.seed)
+        scout = ChangeScout(config or ChangeScoutConfig()) if start is None else load_scout(resolve_model(start).path)
+        _train(pairs, folder, scout, recipe, resume=resume)
     draft = folder / ".model.draft"
     shutil.rmtree(draft, ignore_errors=True)  # cut short
     scout.save_pretrained(draft)
@@ -233,10 +250,9 @@ def train_scout(
 
 
 def _train(
-    pairs: Sequence[StoredPairs], folder: Path, config: ChangeScoutConfig, recipe: ScoutRecipe, *, resume: bool
-) -> ChangeScout:
-    torch.manual_seed(recipe.seed)
-    student = _Student(ChangeScout(config), classes=recipe.classes)
+    pairs: Sequence[StoredPairs], folder: Path, scout: ChangeScout, recipe: ScoutRecipe, *, resume: bool
+) -> None:
+    student = _Student(scout, recipe)
     on_cpu = not torch.accelerator.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -266,11 +282,10 @@ def _train(
         student,
         arguments,
         train_dataset=ConcatDataset(pairs),
-        data_collator=_Collator(student.scout, recipe),
+        data_collator=_Collator(scout, recipe),
     )
     trainer.train(resume_from_checkpoint=resume and any(folder.glob("checkpoint-*")))
-    scout: ChangeScout = student.scout.eval()
-    return scout
+    scout.eval()
 
 
 class _Collator:
@@ -313,17 +328,19 @@ class _Collator:
 class _Student(nn.Module):
     """A scout with the heads and the loss that only training knows."""
 
-    def __init__(self, scout: ChangeScout, *, classes: int) -> None:
+    def __init__(self, scout: ChangeScout, recipe: ScoutRecipe) -> None:
         super().__init__()
         self.scout = scout
-        self.classes = nn.Conv2d(scout.config.merged_width, 2 * (classes + 1), 1)
+        self.changed_weight = recipe.changed_weight
+        self.classes = nn.Conv2d(scout.config.merged_width, 2 * (recipe.classes + 1), 1)
 
     def forward(self, pixel_values: Tensor, masks: Tensor, labels: Tensor, changed: Tensor) -> dict[str, Tensor]:
         found = self.scout(pixel_values)
         known = (masks != _UNKNOWN).float()
         shares = masks.float() / _FULL * known
         cells, flags = found.map_logits.float(), found.change_logits.float()
-        loss = F.binary_cross_entropy_with_logits(flags, changed)
+        counts = torch.where(changed > 0, self.changed_weight, 1.0)
+        loss = F.binary_cross_entropy_with_logits(flags, changed, weight=counts)
         loss = loss + _MAP_SHARE * F.binary_cross_entropy_with_logits(
             cells, shares, weight=known * (1 + _CHANGED_WEIGHT * shares)
         )

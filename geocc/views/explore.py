@@ -12,10 +12,10 @@ from jinja2 import Template
 
 from .markup import asset
 from .mercator import WebMercator
-from .palette import FAILED, NODATA, RAMP, UNCHANGED, probability_color
+from .palette import FAILED, NODATA, OUTLINE, RAMP, UNCHANGED, probability_color
 from .pictures import data_uri
 from .quicklook import quicklook
-from .summary import Summary, TileKind, by_change, facts_of, kind_of, summarize, text_of
+from .summary import Summary, TileKind, by_change, drawn_outlines, facts_of, kind_of, summarize, text_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -30,6 +30,7 @@ _STYLES = {
     "nodata": {"color": NODATA, "weight": 1, "fillColor": NODATA, "fillOpacity": 0.25},
     "failed": {"color": FAILED, "weight": 1.5, "dashArray": "4 3", "fillColor": FAILED, "fillOpacity": 0.25},
     "chosen": {"color": "#00a5ff", "weight": 4},
+    "outline": {"color": OUTLINE, "weight": 2, "fill": False},
 }
 
 
@@ -37,6 +38,7 @@ def explore(
     gdf: gpd.GeoDataFrame,
     pair: PairLike | None = None,
     *,
+    outlines: gpd.GeoDataFrame | None = None,
     tiles: str | None = None,
     attribution: str | None = None,
     max_size_px: int = 1024,
@@ -53,6 +55,7 @@ def explore(
     Args:
         gdf: The layer of change captions.
         pair: The two dates, to lay them under the tiles with a slider between them.
+        outlines: What `geocc.outline_changes` returned, to draw over the tiles.
         tiles: A basemap, by a name that folium knows, such as ``"OpenStreetMap"``, or a URL template. None asks no server.
         attribution: The credit of a basemap given by URL template.
         max_size_px: The most pixels of the longer side of the pictures.
@@ -61,7 +64,7 @@ def explore(
         The map: shown by a notebook, written by ``.save("map.html")``, extended like any other folium map.
 
     Raises:
-        InputError: `gdf` is not a layer of change captions.
+        InputError: `gdf` is not a layer of change captions, or `outlines` are none of changes.
         ReadError: The pair cannot be read.
     """
     layer = by_change(gdf)
@@ -70,6 +73,8 @@ def explore(
     if tiles is not None:
         folium.TileLayer(tiles, attr=attribution, control=False, max_zoom=23, max_native_zoom=18).add_to(shown)
     data = _data(layer, plane, summary=summarize(layer, pair))
+    if outlines is not None:
+        data["outlines"] = plane.polygons(drawn_outlines(outlines))
     if pair is not None:
         warped = plane.warp(quicklook(pair, max_size_px=max_size_px))
         data["images"] = {"uris": [data_uri(date, warped.valid) for date in warped.image], "bounds": warped.bounds}

@@ -19,9 +19,9 @@ from geocc.table.atomic import replacing
 from .ground import ground_of
 from .lettering import drawable, plain_text, text_width, wrapped
 from .palette import FAILED, INK, MUTED, NODATA, RAMP, probability_color
-from .panels import Scene, draw_date, draw_furniture, draw_markers, draw_tiles
+from .panels import Scene, draw_date, draw_furniture, draw_markers, draw_outlines, draw_tiles
 from .quicklook import quicklook
-from .summary import Summary, by_change, plural, summarize
+from .summary import Summary, by_change, drawn_outlines, plural, summarize
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -63,6 +63,7 @@ def figure(
     gdf: gpd.GeoDataFrame,
     pair: PairLike,
     *,
+    outlines: gpd.GeoDataFrame | None = None,
     path: str | os.PathLike[str] | None = None,
     top: int = 6,
     title: str = "What changed",
@@ -77,6 +78,7 @@ def figure(
     Args:
         gdf: The layer of change captions.
         pair: The two dates.
+        outlines: What `geocc.outline_changes` returned, to draw over the later date.
         path: Where to write the figure too, as .png, .pdf, .svg or whatever else matplotlib writes.
         top: How many captions to list, at least 0.
         title: The heading.
@@ -87,7 +89,7 @@ def figure(
         The figure, not known to pyplot.
 
     Raises:
-        InputError: `gdf` is not a layer of change captions, or an argument is out of range.
+        InputError: `gdf` is not a layer of change captions, `outlines` are none of changes, or an argument is out of range.
         ReadError: The pair cannot be read.
         WriteError: The file cannot be written; what was there is as it was.
     """
@@ -95,7 +97,8 @@ def figure(
         raise InputError(f"top is {top}: expected the number of captions to list, 0 or more")
     layer = by_change(gdf)
     look = quicklook(pair, max_size_px=max_size_px).upright()
-    scene = Scene.of(layer, look, ground_of(look.geobox))
+    patches = None if outlines is None else drawn_outlines(outlines)
+    scene = Scene.of(layer, look, ground_of(look.geobox), outlines=patches)
     summary = summarize(layer, pair)
     entries = _entries(layer, top=top)
     page = _Page.for_scene(scene, list_height=_list_height(entries))
@@ -181,6 +184,8 @@ def _draw_maps(drawn: Figure, page: _Page, *, scene: Scene, summary: Summary, co
         page.text(drawn, x + page.slot_width, y - 0.09, date, size=9, color=MUTED, ha="right")
         axes: Axes = drawn.add_axes(page.box(x, y, page.panel_width, page.panel_height))
         draw_date(axes, scene, date=min(index, 1), muted=index == 2)
+        if index == 1:
+            draw_outlines(axes, scene)
         if index == 2:
             draw_tiles(axes, scene)
             draw_markers(axes, scene, count=count, pixels_per_inch=pixels_per_inch)

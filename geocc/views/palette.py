@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["FAILED", "INK", "MUTED", "NODATA", "RAMP", "UNCHANGED", "probability_color"]
+__all__ = ["FAILED", "INK", "MUTED", "NODATA", "OUTLINE", "RAMP", "UNCHANGED", "probability_color"]
 
 # ColorBrewer's YlOrRd: one direction from light to dark, marked by ColorBrewer as safe for the colour-blind.
 RAMP = ("#ffffb2", "#fed976", "#feb24c", "#fd8d3c", "#f03b20", "#bd0026")
@@ -17,6 +17,7 @@ RAMP = ("#ffffb2", "#fed976", "#feb24c", "#fd8d3c", "#f03b20", "#bd0026")
 UNCHANGED = "#ffffff"
 NODATA = "#6b7280"
 FAILED = "#0072b2"
+OUTLINE = "#00e5ff"  # as no ground is, and no tile
 INK = "#1b1f24"
 MUTED = "#5b6470"
 

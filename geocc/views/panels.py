@@ -16,7 +16,7 @@ from geocc.table import TileStatus
 
 from .ground import Ground, footprints_on
 from .lettering import plain_text
-from .palette import FAILED, INK, NODATA, UNCHANGED, probability_color
+from .palette import FAILED, INK, NODATA, OUTLINE, UNCHANGED, probability_color
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .quicklook import Quicklook
 
-__all__ = ["Scene", "draw_date", "draw_furniture", "draw_markers", "draw_tiles"]
+__all__ = ["Scene", "draw_date", "draw_furniture", "draw_markers", "draw_outlines", "draw_tiles"]
 
 _MARKER_RADIUS_IN = 0.105
 
@@ -39,17 +39,22 @@ class Scene:
         ground: How they lie on the Earth.
         shapes: `(N,)` footprints in pixels of `look`, in the order of `layer`.
         layer: The layer in the order of its change.
+        outlines: `(M,)` outlines of changes in pixels of `look`.
     """
 
     look: Quicklook
     ground: Ground
     shapes: NDArray[Any]
     layer: gpd.GeoDataFrame
+    outlines: NDArray[Any]
 
     @classmethod
-    def of(cls, layer: gpd.GeoDataFrame, look: Quicklook, ground: Ground) -> Scene:
-        """Bring the footprints of a layer onto a picture."""
-        return cls(look, ground, footprints_on(layer, look.geobox), layer)
+    def of(
+        cls, layer: gpd.GeoDataFrame, look: Quicklook, ground: Ground, *, outlines: gpd.GeoDataFrame | None = None
+    ) -> Scene:
+        """Bring the footprints of a layer, and outlines where there are some, onto a picture."""
+        patches = np.empty(0, dtype=object) if outlines is None else footprints_on(outlines, look.geobox)
+        return cls(look, ground, footprints_on(layer, look.geobox), layer, patches)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,6 +109,12 @@ def draw_tiles(axes: Axes, scene: Scene) -> None:
         linewidths=1.2,
         scale=line,
     )
+
+
+def draw_outlines(axes: Axes, scene: Scene) -> None:
+    """Draw the outlines of changes, holes among them."""
+    rings = np.array([shapely.Polygon(ring) for ring in shapely.get_rings(scene.outlines)], dtype=object)
+    _add(axes, rings, scale=1.0, edgecolors=OUTLINE, linewidths=1.1)
 
 
 def draw_markers(axes: Axes, scene: Scene, *, count: int, pixels_per_inch: float) -> None:

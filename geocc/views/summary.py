@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from geocc.errors import InputError
 from geocc.table import TileStatus, restore_dtypes, validate_layer
 from geocc.table.metadata import layer_metadata
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
 
     from .quicklook import PairLike
 
-__all__ = ["Summary", "TileKind", "by_change", "facts_of", "flattened", "kind_of", "plural", "summarize", "text_of"]
+__all__ = [
+    "Summary",
+    "TileKind",
+    "by_change",
+    "drawn_outlines",
+    "facts_of",
+    "flattened",
+    "kind_of",
+    "plural",
+    "summarize",
+    "text_of",
+]
 
 
 class TileKind(StrEnum):
@@ -86,6 +98,20 @@ def by_change(gdf: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         na_position="last",
         ignore_index=True,
     ).drop(columns="_changed")
+
+
+def drawn_outlines(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Check a layer of outlines, and leave out whole tiles in which nothing stood out.
+
+    Raises:
+        InputError: It is none.
+    """
+    if "outlined" not in outlines.columns:
+        raise InputError(
+            f"outlines have the columns {', '.join(map(str, outlines.columns))}; expected what geocc.outline_changes returns, "
+            "with its column `outlined`."
+        )
+    return outlines[outlines["outlined"].astype(bool)]
 
 
 def kind_of(row: Any) -> TileKind:

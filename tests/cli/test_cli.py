@@ -172,6 +172,15 @@ def test_a_missing_file_has_another_exit_code(rasters, tmp_path):
     assert "none.tif" in done.stderr
 
 
+def test_the_demo_leaves_all_that_it_says(tmp_path):
+    done = run("demo", tmp_path / "demo", "--size", 512)
+    assert done.exit_code == 0, done.output
+    left = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert left == {"t1.tif", "t2.tif", "changes.gpkg", "outlines.gpkg", "changes.png", "report.html"}
+    assert len(gpd.read_file(tmp_path / "demo/changes.gpkg")) == 4
+    assert "outlined" in gpd.read_file(tmp_path / "demo/outlines.gpkg").columns
+
+
 def test_without_a_command_there_is_help():
     done = command("--help")
     assert done.returncode == 0

@@ -35,6 +35,20 @@ def test_a_pair_says_the_same_alone_and_in_a_batch_and_whichever_date_comes_firs
     assert not torch.allclose(together, scout(pixels.flip(1)).change_logits)
 
 
+@torch.inference_mode()
+def test_with_a_margin_it_looks_at_the_tile_mirrored_outwards_and_maps_the_tile_alone():
+    scout = small_scout(margin=8)
+    images = torch.randint(0, 256, (3, 2, 3, 32, 32), dtype=torch.uint8)
+    found = scout(scout.pixel_values(images))
+    mirrored = torch.from_numpy(np.pad(images.numpy(), [(0, 0)] * 3 + [(8, 8)] * 2, mode="reflect"))
+    plain = small_scout(image_size=48)
+    plain.load_state_dict(scout.state_dict())
+    expected = plain(plain.pixel_values(mirrored))
+    torch.testing.assert_close(found.change_logits, expected.change_logits)
+    torch.testing.assert_close(found.map_logits, expected.map_logits[:, 2:-2, 2:-2])
+    torch.testing.assert_close(found.features, expected.features[:, :, 2:-2, 2:-2])
+
+
 def test_pixels_are_pillows_bicubic_ones_normalised():
     scout = small_scout()
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -58,6 +72,9 @@ def test_what_is_no_square_pair_of_pictures_is_refused(shape):
         {"depths": (0, 1)},
         {"widths": (10**9, 8)},
         {"image_size": 36},
+        {"margin": 6},
+        {"margin": -4},
+        {"margin": 32},
         {"image_size": 0},
         {"image_size": 2**20},
     ],

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from geocc.data.records import Record
-from geocc.errors import InputError, ReadError
+from geocc.errors import CheckpointError, InputError, ModelNotFoundError, ReadError
 from geocc.model.scout import ChangeScout, ChangeScoutConfig
 from geocc.training.scout import ScoutExample, ScoutRecipe, StoredPairs, read_example, store_pairs, train_scout
 
@@ -104,3 +104,29 @@ def test_a_scout_learns_to_tell_a_new_thing_from_other_light_and_the_run_can_be_
     )  # there is nothing left to do
     for one, other in zip(again.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_scout_goes_on_from_another_and_has_its_sizes(tmp_path):
+    rng = np.random.default_rng(0)
+    pairs = [
+        store_pairs([example(rng, changed=changed) for _ in range(8)], tmp_path / str(changed)) for changed in (0, 1)
+    ]
+    first = train_scout(
+        pairs, tmp_path / "first", config=SIZES, recipe=ScoutRecipe(steps=2, batch_size=8, warmup_steps=1)
+    )
+    slow = ScoutRecipe(steps=1, batch_size=8, warmup_steps=0, learning_rate=1e-7, weight_decay=0, changed_weight=3)
+    second = train_scout(pairs, tmp_path / "second", start=tmp_path / "first/model", recipe=slow)
+    assert second.config.widths == SIZES.widths
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+def test_a_scout_cannot_start_from_another_and_have_other_sizes_nor_from_what_is_none(tmp_path):
+    pairs = [store_pairs([example(np.random.default_rng(0), changed=True)], tmp_path / "pairs")]
+    with pytest.raises(InputError, match="leave one of them out"):
+        train_scout(pairs, tmp_path / "run", start="geocc-scout", config=SIZES)
+    with pytest.raises(CheckpointError, match="change scout"):
+        train_scout(pairs, tmp_path / "run", start="geocc-mini")
+    with pytest.raises(ModelNotFoundError, match="no model"):
+        train_scout(pairs, tmp_path / "run", start="nobody/nothing/nowhere")
+    assert not (tmp_path / "run").exists()

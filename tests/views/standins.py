@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import geopandas as gpd
 import numpy as np
+import shapely.affinity
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from table.standins import Plan
@@ -58,3 +60,12 @@ def make_changes(geobox, *, size=10, captions=("a road was built",), changed=Tru
         for index, tile_id in enumerate(plan.tile_ids)
     ]
     return build_layer(plan, results, t1="2009-07-15", t2="2020-06-30", metadata=metadata or {"model": {"id": "mini"}})
+
+
+def make_outlines(changes):
+    """Two outlines, each half a tile, and a changed tile in which nothing stood out."""
+    tiles = changes.iloc[:3]
+    geometry = tiles.geometry.tolist()
+    halves = [shapely.affinity.scale(tile, 0.5, 0.5) for tile in geometry[:2]]
+    columns = {"tile_id": tiles["tile_id"].tolist(), "outlined": [True, True, False]}
+    return gpd.GeoDataFrame(columns, geometry=[*halves, geometry[2]], crs=changes.crs)

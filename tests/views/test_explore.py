@@ -5,11 +5,13 @@ import json
 import re
 
 import folium
+import geopandas as gpd
 import pytest
+import shapely
 from table.standins import make_layer, make_plan
 from views.browser import LEAFLET, needs_browser, run
 from views.payloads import CANARY, PAYLOADS, RUN
-from views.standins import Pair, make_changes, make_geobox
+from views.standins import Pair, make_changes, make_geobox, make_outlines
 
 from geocc.errors import InputError
 from geocc.table import clean_caption
@@ -101,6 +103,24 @@ def test_a_browser_runs_no_payload(tmp_path):
     assert CANARY not in re.search(r"<html[^>]*>", found)[0]
     assert found.count('class="opened"') == 2 * len(PAYLOADS)
     assert not [line for line in console if "Error" in line]
+
+
+def test_outlines_lie_over_the_tiles_as_lines_without_words(changes, pair):
+    outlines = make_outlines(changes)
+    data = data_of(explore(changes, pair, outlines=outlines).get_root().render())
+    corners = gpd.GeoSeries(outlines.geometry.iloc[:2]).to_crs(4326)
+    assert len(data["outlines"]) == 2  # the third is a whole tile
+    for shape, expected in zip(data["outlines"], corners, strict=True):
+        (ring,) = shape[0]
+        found = shapely.Polygon([(longitude, latitude) for latitude, longitude in ring])
+        assert found.symmetric_difference(expected).area < 1e-2 * expected.area  # rounded
+    assert data["styles"]["outline"]["fill"] is False
+    assert "outlines" not in data_of(explore(changes, pair).get_root().render())
+
+
+def test_what_are_no_outlines_is_refused(changes):
+    with pytest.raises(InputError, match="outline_changes returns"):
+        explore(changes, outlines=changes)
 
 
 @pytest.mark.slow

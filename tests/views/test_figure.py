@@ -8,13 +8,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+import shapely.affinity
 from affine import Affine
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 from table.standins import make_layer, make_plan
 from views.payloads import PAYLOADS
-from views.standins import Pair, make_changes, make_geobox
+from views.standins import Pair, make_changes, make_geobox, make_outlines
 
 from geocc.errors import InputError, WriteError
 from geocc.table import clean_caption
@@ -35,6 +36,22 @@ def test_three_maps_and_the_captions(changes, pair):
     assert [text for text in texts if text.isdigit() and len(text) == 1].count("4") == 2  # on the map, and in the list
     assert "4 of 24 changed tiles, the most probable first" in texts
     assert "24 of 24 tiles changed" in " ".join(texts)
+
+
+def test_outlines_are_drawn_over_the_later_date_holes_among_them(changes, pair):
+    outlines = make_outlines(changes)
+    first = outlines.geometry.iloc[0]
+    outlines.loc[0, "geometry"] = first.difference(shapely.affinity.scale(first, 0.5, 0.5))
+    plain, drawn = figure(changes, pair), figure(changes, pair, outlines=outlines)
+    before, after = ([len(axes.collections) for axes in one.axes[:3]] for one in (plain, drawn))
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 1, 0]
+    (lines,) = drawn.axes[1].collections
+    rings = [path.vertices for path in lines.get_paths()]
+    assert len(rings) == 3
+    pixels = [shapely.Polygon(ring).bounds for ring in rings]
+    assert pixels[0] == pytest.approx((2.5, 2.5, 7.5, 7.5))
+    assert pixels[1] == pytest.approx((3.75, 3.75, 6.25, 6.25))
+    assert pixels[2] == pytest.approx((12.5, 2.5, 17.5, 7.5))
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
@@ -139,7 +156,7 @@ def test_pyplot_and_settings_are_left_alone():
 import sys
 import matplotlib
 before = matplotlib.rcParams.copy()  # a plain dict would make matplotlib choose a backend
-from views.standins import Pair, make_changes, make_geobox
+from views.standins import Pair, make_changes, make_geobox, make_outlines
 from geocc.views import figure
 pair = Pair(make_geobox())
 figure(make_changes(pair.geobox), pair)

@@ -69,6 +69,11 @@
     });
   }
   groups.Tiles = tiles.addTo(map);
+  if (data.outlines) {
+    // Seen, not touched: what is clicked is the tile.
+    const line = Object.assign(Object.create(null), styles.outline, { renderer, interactive: false });
+    groups.Outlines = L.layerGroup(data.outlines.map((shape) => L.polygon(shape, line))).addTo(map);
+  }
   L.control.layers(null, groups, Object.assign(Object.create(null), { collapsed: false })).addTo(map);
   control("bottomleft", (box) => {
     box.classList.add("geocc-legend");
