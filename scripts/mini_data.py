@@ -2,7 +2,7 @@
 
     python scripts/mini_data.py /tmp/geocc-mini/data --workers 2
 
-Writes shards by `geocc.data.synthetic.write_pairs`, and `synthetic.jsonl` with the records of all of them. Shards that are
+Writes shards by `geocc.data.synthetic.write_pairs`, and the records of all of them. Shards that are
 there already are not rendered again.
 """
 
@@ -36,6 +36,8 @@ SHARDS = (
 )
 """Domain, side of the tiles as rendered, and shards of them. Two thirds are seen through a resize, as most users' tiles are;
 fields and rivers above 3 m are twice as many as elsewhere, as they are what is hardest to learn."""
+RECORDS = ("synthetic.jsonl", "synthetic-1.jsonl")
+"""Records of the scenes that three stages are trained on, and of those for the last leg, which a scout has not learned by heart."""
 IDENTICAL_SHARE = 0.08
 """Of the unchanged pairs: both dates one and the same picture."""
 
@@ -45,20 +47,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--edition", type=int, choices=(0, 1), default=0, help="1: other scenes")
     parser.add_argument("--share", type=float, default=1.0, help="share of the shards to make, for a trial")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
+    first = 50 * arguments.edition
     jobs = [
         (folder / f"synthetic/{_name(domain, tile_px)}-{number:03d}", domain, tile_px, 100 * at + number)
         for at, (domain, tile_px, shards) in enumerate(SHARDS)
-        for number in range(max(1, round(shards * arguments.share)))
+        for number in range(first, first + max(1, round(shards * arguments.share)))
     ]
     began = time.perf_counter()
     with Pool(arguments.workers) as pool:
         for done, shard in enumerate(pool.imap(render, jobs), start=1):
             print(f"{done}/{len(jobs)} {shard.name} {time.perf_counter() - began:.0f} s", flush=True)
     records = (record for shard, *_ in jobs for record in read_records(shard / "small.json"))
-    print(f"{write_records(folder / 'synthetic.jsonl', records)} pairs in {folder / 'synthetic.jsonl'}")
+    path = folder / RECORDS[arguments.edition]
+    print(f"{write_records(path, records)} pairs in {path}")
 
 
 def _name(domain: str, tile_px: int) -> str:

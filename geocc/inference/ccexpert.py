@@ -202,33 +202,43 @@ class CCExpertCaptioner:
         return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
 
     @torch.inference_mode()
-    def encode_dates(self, images: NDArray[np.uint8]) -> list[Tensor]:
+    def encode_dates(self, images: NDArray[np.uint8]) -> list[tuple[Tensor, Tensor | None]]:
         """Encode single dates of tiles, for `caption_encoded`.
 
         Args:
             images: `(R, C=3, H, W)` uint8.
 
         Returns:
-            R feature levels `(L, N, D)` of the vision tower, each in memory of its own.
+            R feature levels `(L, N, D)` of the vision tower, each in memory of its own, and, for a model with a
+            scout, the pixels `(C, H, W)` that they were made from.
         """
         # The processor takes pairs: of an odd number, the last image comes twice and is encoded once.
         paired = np.concatenate([images, images[-1:]]) if len(images) % 2 else images
         pixels = self._processor.pixel_values(
             paired.reshape(-1, 2, *images.shape[1:]), device=self._model.device
         ).flatten(0, 1)[: len(images)]
-        levels: Tensor = self._model.model.vision_tower(pixels.to(self._model.dtype))
-        return [image.clone() for image in levels.unbind(1)]
+        pixels = pixels.to(self._model.dtype)
+        levels: Tensor = self._model.model.vision_tower(pixels)
+        scouted = self._model.config.scout_config is not None
+        return [
+            (level.clone(), image.clone() if scouted else None)
+            for level, image in zip(levels.unbind(1), pixels, strict=True)
+        ]
 
     @torch.inference_mode()
-    def caption_encoded(self, earlier: Sequence[Tensor], later: Sequence[Tensor]) -> Sequence[Caption]:
+    def caption_encoded(
+        self, earlier: Sequence[tuple[Tensor, Tensor | None]], later: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> Sequence[Caption]:
         """Caption pairs of encoded dates; the same captions as `caption` gives for their images.
 
         Args:
-            earlier: B features `(L, N, D)`, each one of what `encode_dates` returned.
-            later: Those of the later dates.
+            earlier: B dates, each one of what `encode_dates` returned.
+            later: The later dates.
         """
-        levels = torch.stack([torch.stack(list(earlier), dim=1), torch.stack(list(later), dim=1)], dim=2)
-        return self._caption_features(self._model.model.compare_dates(levels))
+        levels = torch.stack([torch.stack([levels for levels, _ in date], dim=1) for date in (earlier, later)], dim=2)
+        images = [image for pair in zip(earlier, later, strict=True) for _, image in pair if image is not None]
+        pixels = torch.stack(images).unflatten(0, (-1, 2)) if images else None
+        return self._caption_features(self._model.model.compare_dates(levels, pixel_values=pixels))
 
     def _caption_features(self, features: CCExpertImageFeatures) -> list[Caption]:
         images: Any = features.image_features

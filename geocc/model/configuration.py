@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from transformers import PreTrainedConfig, Qwen2Config, SiglipVisionConfig
 
 from geocc.errors import InputError
+from geocc.model.scout import CELL, ChangeScoutConfig
 
 __all__ = ["CCExpertConfig"]
 
@@ -70,13 +71,19 @@ class CCExpertConfig(PreTrainedConfig):
         image_token_id: Token id that holds the place of one image feature. It may lie outside the vocabulary.
         tie_word_embeddings: Whether the language model's head is its embedding table. Left out, as `text_config` says.
         change_head: Whether the model also says, per pair and per image token, if the ground changed.
+        scout_config: Sizes of a change scout that looks at each pair beside the tower (`geocc.model.scout_branch`); None, as in
+            every published CCExpert, for none. Its `image_size` is the tower's, and a token covers whole cells of its map.
 
     Raises:
         InputError: If the sizes do not fit each other.
     """
 
     model_type = "geocc_ccexpert"
-    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": SiglipVisionConfig, "text_config": Qwen2Config}
+    sub_configs: ClassVar[dict[str, Any]] = {
+        "vision_config": SiglipVisionConfig,
+        "text_config": Qwen2Config,
+        "scout_config": ChangeScoutConfig,
+    }
 
     vision_config: Any = None  # given as a dict, a configuration or None; a SiglipVisionConfig afterwards
     text_config: Any = None  # likewise, a Qwen2Config afterwards
@@ -89,6 +96,7 @@ class CCExpertConfig(PreTrainedConfig):
     image_token_id: int = 151646
     tie_word_embeddings: bool | None = None
     change_head: bool = False
+    scout_config: Any = None  # given as a dict, a configuration or None; a ChangeScoutConfig or None afterwards
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Build the two sub-configurations and check that all sizes fit each other."""
@@ -106,6 +114,10 @@ class CCExpertConfig(PreTrainedConfig):
         _check_grid(vision)
         _check_levels(self.feature_levels, layers=vision.num_hidden_layers)
         _check_difference(self, width=vision.hidden_size)
+        if isinstance(self.scout_config, dict):
+            self.scout_config = ChangeScoutConfig(**self.scout_config)
+        if self.scout_config is not None:
+            _check_scout(self.scout_config, vision=vision, grid=self.grid_size)
         super().__post_init__(**kwargs)
 
     @classmethod
@@ -166,4 +178,14 @@ def _check_difference(config: CCExpertConfig, *, width: int) -> None:
     if config.difference_depth < 0:
         raise InputError(
             f"difference_depth is {config.difference_depth}; expected the number of change-aware layers, or 0 for none"
+        )
+
+
+def _check_scout(scout: ChangeScoutConfig, *, vision: SiglipVisionConfig, grid: int) -> None:
+    image_size: Any = vision.image_size  # `_check_grid` saw to it that it is one number
+    if scout.image_size != image_size or image_size // CELL % grid:
+        raise InputError(
+            f"a scout of image_size {scout.image_size} was given to a tower of image_size {image_size} with {grid} tokens per "
+            f"side; expected one of {image_size}, and tokens per side that divide its {image_size // CELL} cells, or "
+            "scout_config=None"
         )

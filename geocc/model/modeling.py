@@ -18,10 +18,13 @@ from geocc.model.difference import DifferenceModule
 from geocc.model.heads import ChangeHead, Projector
 from geocc.model.outputs import CCExpertImageFeatures, CCExpertModelOutput, CCExpertOutput
 from geocc.model.packing import branch_mask, branch_positions, target_loss
+from geocc.model.scout_branch import ScoutBranch
 from geocc.model.vision import FeatureTower
 
 if TYPE_CHECKING:
     from transformers import Cache
+
+    from geocc.model.scout_branch import ScoutTokens
 
 __all__ = ["CCExpertForConditionalGeneration", "CCExpertModel", "CCExpertPreTrainedModel"]
 
@@ -57,6 +60,8 @@ class CCExpertModel(CCExpertPreTrainedModel):
         self.projector = Projector(config)
         if config.change_head:
             self.change_head = ChangeHead(config.vision_config.hidden_size)
+        if config.scout_config is not None:
+            self.scout_branch = ScoutBranch(config)
         self.language_model = Qwen2Model(config.text_config)
         self.post_init()
 
@@ -73,23 +78,41 @@ class CCExpertModel(CCExpertPreTrainedModel):
             raise InputError(
                 f"pixel_values of shape {tuple(pixel_values.shape)} were given; a batch of pairs is (B, T=2, C, H, W)"
             )
-        return self.compare_dates(self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2)))
+        levels = self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2))
+        return self.compare_dates(levels, pixel_values=pixel_values)
 
-    def compare_dates(self, levels: Tensor) -> CCExpertImageFeatures:
+    def compare_dates(self, levels: Tensor, *, pixel_values: Tensor | None = None) -> CCExpertImageFeatures:
         """Go on from images that `vision_tower` has encoded, each perhaps for several pairs.
 
         Args:
             levels: `(L, B, T=2, N, D)` feature levels of pairs, the earlier date first.
+            pixel_values: `(B, T=2, C, H, W)` what was encoded; needed where a scout looks at the pairs as well.
+
+        Raises:
+            InputError: A scout is to look at the pairs, and the pixels are not given.
         """
-        difference = self.difference(levels)
-        pair, token = self.change_head(difference.change) if self.config.change_head else (None, None)
+        a, b, change, gates = self.difference(levels)
+        seen = self._scout(pixel_values)
+        if seen is not None:
+            a, b, change = a + seen.image_a, b + seen.image_b, change + seen.change
+        pair, token = self.change_head(change) if self.config.change_head else (None, None)
         return CCExpertImageFeatures(
-            image_features=self.projector(torch.stack([difference.image_a, difference.image_b], dim=1)),
-            change_features=difference.change,
-            change_logits=pair,
+            image_features=self.projector(torch.stack([a, b], dim=1)),
+            change_features=change,
+            change_logits=pair if pair is None or seen is None else pair + seen.change_logits,
             change_token_logits=token,
-            gates=difference.gates,
+            gates=gates,
         )
+
+    def _scout(self, pixel_values: Tensor | None) -> ScoutTokens | None:
+        if self.config.scout_config is None:
+            return None
+        if pixel_values is None:
+            raise InputError(
+                "compare_dates was given features alone, and this model's scout looks at pixels: give it pixel_values too"
+            )
+        tokens: ScoutTokens = self.scout_branch(pixel_values)
+        return tokens
 
     def embed(self, input_ids: Tensor, *, image_features: Tensor | None = None) -> Tensor:
         """Look the tokens up and put the image features in the place of the placeholders.

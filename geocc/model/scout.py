@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PretrainedConfig, PreTrainedModel
 
 from geocc.errors import CheckpointError, InputError
@@ -46,6 +47,7 @@ class ChangeScoutConfig(PretrainedConfig):
         merged_width: Channels in which the levels of both dates are merged.
         margin: Pixels by which tiles are mirrored outwards before they are looked at, a multiple of half the coarsest cell: what
             an edge cuts to a sliver is seen twice as wide, and away from the zeros that convolutions put around an image.
+        folded: Whether the norms are worked into the convolutions, as `ChangeScout.folded` does it.
         image_mean: Subtracted from pixels in [0, 1].
         image_std: Pixels are divided by it afterwards.
     """
@@ -61,6 +63,7 @@ class ChangeScoutConfig(PretrainedConfig):
         depths: Sequence[int] = (2, 3, 2, 2),
         merged_width: int = 64,
         margin: int = 0,
+        folded: bool = False,
         image_mean: float = 0.45,
         image_std: float = 0.22,
         **kwargs: Any,
@@ -88,6 +91,7 @@ class ChangeScoutConfig(PretrainedConfig):
         self.depths = list(depths)
         self.merged_width = merged_width
         self.margin = margin
+        self.folded = folded
         self.image_mean = image_mean
         self.image_std = image_std
         super().__init__(**kwargs)
@@ -120,24 +124,26 @@ class ChangeScout(PreTrainedModel):
 
     def __init__(self, config: ChangeScoutConfig) -> None:
         super().__init__(config)
-        widths, merged = config.widths, config.merged_width
+        widths, merged, norm = config.widths, config.merged_width, not config.folded
         self.stem = nn.Sequential(
-            _convolution(3, config.stem_width, 3, stride=2), _convolution(config.stem_width, widths[0], 3, stride=2)
+            _convolution(3, config.stem_width, 3, stride=2, norm=norm),
+            _convolution(config.stem_width, widths[0], 3, stride=2, norm=norm),
         )
         inputs = [widths[0], *widths[:-1]]
         self.levels = nn.ModuleList(
             nn.Sequential(
                 *(
-                    _Block(given if first else width, width, stride=2 if first and at else 1)
+                    _Block(given if first else width, width, stride=2 if first and at else 1, norm=norm)
                     for first in (True, *(False for _ in range(depth - 1)))
                 )
             )
             for at, (given, width, depth) in enumerate(zip(inputs, widths, config.depths, strict=True))
         )
         self.merge = nn.ModuleList(
-            nn.Sequential(_convolution(3 * width, merged, 1), _Block(merged, merged)) for width in widths
+            nn.Sequential(_convolution(3 * width, merged, 1, norm=norm), _Block(merged, merged, norm=norm))
+            for width in widths
         )
-        self.refine = nn.ModuleList(_convolution(merged, merged, 3) for _ in widths[:-1])
+        self.refine = nn.ModuleList(_convolution(merged, merged, 3, norm=norm) for _ in widths[:-1])
         self.map_head = nn.Conv2d(merged, 1, 1)
         self.pair_1 = nn.Linear(2 * len(widths) * merged + 1, merged)
         self.pair_2 = nn.Linear(merged, 1)
@@ -145,6 +151,25 @@ class ChangeScout(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave torch's own start, under which the last step of each residual block is nothing."""
+
+    def folded(self) -> ChangeScout:
+        """Return a scout that says the same and has its norms worked into its convolutions: faster, and not to be trained on."""
+        if self.config.folded:
+            return self
+        state = self.state_dict()
+        name, convolution = "", nn.Conv2d(1, 1, 1)
+        for other, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                name, convolution = other, module
+            elif isinstance(module, nn.BatchNorm2d):  # always that of the convolution before it
+                for key in module.state_dict():
+                    del state[f"{other}.{key}"]
+                fused = fuse_conv_bn_eval(convolution.eval(), module.eval())
+                state |= {f"{name}.{key}": tensor for key, tensor in fused.state_dict().items()}
+        scout = ChangeScout(ChangeScoutConfig(**self.config.to_dict() | {"folded": True}))
+        scout.load_state_dict(state)
+        nn.Module.to(scout.eval(), self.device, self.dtype)
+        return scout
 
     def pixel_values(self, images: Tensor) -> Tensor:
         """Prepare tiles: resized by Pillow's bicubic filter, normalised, laid out as convolutions like them.
@@ -216,24 +241,32 @@ def load_scout(folder: Path) -> ChangeScout:
 class _Block(nn.Module):
     """Two convolutions beside a way around them, which is all there is at the start."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, *, norm: bool, stride: int = 1) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs, 3, stride=stride)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-        nn.init.zeros_(self.norm.weight)
-        self.around = nn.Identity() if (inputs, stride) == (outputs, 1) else _Around(inputs, outputs, stride=stride)
+        self.first = _convolution(inputs, outputs, 3, stride=stride, norm=norm)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=not norm)
+        self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm2d):
+            nn.init.zeros_(self.norm.weight)
+        same = (inputs, stride) == (outputs, 1)
+        self.around = nn.Identity() if same else _Around(inputs, outputs, stride=stride, norm=norm)
 
     def forward(self, state: Tensor) -> Tensor:
         return F.relu(self.norm(self.second(self.first(state))) + self.around(state))
 
 
 class _Around(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
-        super().__init__(nn.AvgPool2d(stride), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+    def __init__(self, inputs: int, outputs: int, *, stride: int, norm: bool) -> None:
+        super().__init__(
+            nn.AvgPool2d(stride),
+            nn.Conv2d(inputs, outputs, 1, bias=not norm),
+            nn.BatchNorm2d(outputs) if norm else nn.Identity(),
+        )
 
 
-def _convolution(inputs: int, outputs: int, side: int, *, stride: int = 1) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int, side: int, *, norm: bool, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=not norm),
+        nn.BatchNorm2d(outputs) if norm else nn.Identity(),
+        nn.ReLU(),
     )

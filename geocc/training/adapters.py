@@ -36,14 +36,18 @@ _LINEAR: dict[Part, str] = {
     "difference_module": (
         r"model\.difference\.(?:extractor\.(?:gate|proj)|fusion\.lin[12]|layers\.\d+\.(?:mlp\.lin[12]"
         r"|(?:self_attention|change_to_images|image_to_change)\.(?:q|k|v|out)_proj))"
-        r"|model\.change_head\.(?:token|pair_[12])"
+        r"|model\.change_head\.(?:token|pair_[12])|model\.scout_branch\.(?:change|image_[ab]|pair)"
     ),
     "projector": r"model\.projector\.linear_[12]",
     "language_model": r"model\.language_model\.layers\.\d+\.(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj)",
     "vision_tower": r"model\.vision_tower\.layers\.\d+\.(?:self_attn\.(?:q|k|v|out)_proj|mlp\.fc[12])",
 }
 _WHOLE: dict[Part, tuple[str, ...]] = {
-    "difference_module": ("model.difference", "model.change_head"),
+    "difference_module": (
+        "model.difference",
+        "model.change_head",
+        *(f"model.scout_branch.{name}" for name in ("norm", "change", "image_a", "image_b", "pair")),
+    ),
     "projector": ("model.projector",),
     "vision_tower": ("model.vision_tower",),
 }

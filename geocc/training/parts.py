@@ -23,9 +23,11 @@ PARTS: tuple[Part, ...] = get_args(Part)
 #: How the names of the heads begin that only training knows (`geocc.training.tutor`).
 TUTOR_PREFIX = "change_tutor."
 
-# geocc's optional change head, and the heads that only training knows, read nothing but the difference module's output, and learn with it.
+# A change scout is trained by `train_scout`; a model that has one learns to read it.
+_FROZEN = "model.scout_branch.scout."
+# geocc's optional change head and scout branch, and the heads that only training knows, learn with the difference module.
 _PREFIXES: dict[Part, tuple[str, ...]] = {
-    "difference_module": ("model.difference.", "model.change_head.", TUTOR_PREFIX),
+    "difference_module": ("model.difference.", "model.change_head.", "model.scout_branch.", TUTOR_PREFIX),
     "projector": ("model.projector.",),
     # The reference's "mm_language_model" takes in the head as well (parity NOTES.md 24).
     "language_model": ("model.language_model.", "lm_head."),
@@ -58,7 +60,7 @@ def part_of(name: str) -> Part:
 
 
 def set_trainable(model: nn.Module, parts: Collection[Part]) -> list[str]:
-    """Let the parameters of some parts train, and no others.
+    """Let the parameters of some parts train, and no others; those of a scout inside the model never do.
 
     Args:
         model: A `CCExpertForConditionalGeneration`; changed in place.
@@ -73,7 +75,7 @@ def set_trainable(model: nn.Module, parts: Collection[Part]) -> list[str]:
     check_parts(parts)
     trainable = []
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(part_of(name) in parts)
+        parameter.requires_grad_(part_of(name) in parts and not own_parameter_name(name).startswith(_FROZEN))
         if parameter.requires_grad:
             trainable.append(name)
     return trainable

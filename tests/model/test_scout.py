@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from geocc.errors import InputError
-from geocc.model.scout import ChangeScout, ChangeScoutConfig
+from geocc.model.scout import ChangeScout, ChangeScoutConfig, load_scout
 
 
 def small_scout(**sizes):
@@ -92,3 +92,21 @@ def test_it_is_the_same_after_a_round_through_a_folder(tmp_path):
     pixels = scout.pixel_values(torch.randint(0, 256, (2, 2, 3, 32, 32), dtype=torch.uint8))
     torch.testing.assert_close(scout(pixels).map_logits, again(pixels).map_logits, rtol=0, atol=0)
     assert {file.name for file in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+
+
+@torch.inference_mode()
+def test_folded_it_says_the_same_without_a_norm_left_and_is_saved_so(tmp_path):
+    scout = small_scout(margin=8)
+    for module in scout.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.weight, module.bias):
+                tensor.normal_()
+            module.running_var.uniform_(0.5, 2)
+    pixels = scout.pixel_values(torch.randint(0, 256, (3, 2, 3, 32, 32), dtype=torch.uint8))
+    folded = scout.folded()
+    for theirs, ours in zip(folded(pixels), scout(pixels), strict=True):
+        torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert folded.folded() is folded
+    folded.save_pretrained(tmp_path)
+    assert torch.equal(load_scout(tmp_path)(pixels).change_logits, folded(pixels).change_logits)

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration, CCExpertProcessor
 
+SCOUT = {"image_size": 32, "stem_width": 4, "widths": [8, 8], "depths": [1, 1], "merged_width": 4, "folded": True}
 MARKERS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"]
 
 
@@ -21,7 +22,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token=MARKERS[0], eos_token=MARKERS[2])
 
 
-def make(*, change_head: bool = True, seed: int = 0) -> tuple[CCExpertForConditionalGeneration, CCExpertProcessor]:
+def make(
+    *, change_head: bool = True, scout: bool = False, seed: int = 0
+) -> tuple[CCExpertForConditionalGeneration, CCExpertProcessor]:
     """Make a model whose weights follow from the seed, and its processor."""
     words = tokenizer()
     config = CCExpertConfig(
@@ -49,6 +52,7 @@ def make(*, change_head: bool = True, seed: int = 0) -> tuple[CCExpertForConditi
         difference_mlp_dim=16,
         image_token_id=words.convert_tokens_to_ids("<image>"),
         change_head=change_head,
+        scout_config=dict(SCOUT) if scout else None,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

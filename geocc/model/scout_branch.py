@@ -1,0 +1,82 @@
+"""A change scout inside a CCExpert model: what it sees of a pair is put onto the image tokens. geocc's own, not CCExpert's.
+
+A small tower that is trained from nothing sees coarse squares; a scout, for the same few megabytes, sees cells of four pixels
+and has learned from masks and nothing else. Its weights come from `geocc.training.train_scout` and stay as they are while
+the model learns to read them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
+
+from geocc.model.scout import CELL, ChangeScout
+
+if TYPE_CHECKING:
+    from geocc.model.configuration import CCExpertConfig
+
+__all__ = ["ScoutBranch", "ScoutTokens"]
+
+# Logits of a sure scout reach some dozens; beside normed features they should be neither lost nor louder than all else.
+_LOGIT_SCALE = 0.2
+
+
+class ScoutTokens(NamedTuple):
+    """What a scout adds to a pair, `(B, N, D)` where nothing else is said.
+
+    Attributes:
+        change: To the fused change map.
+        image_a: To the tokens of the earlier image, before the projector.
+        image_b: To those of the later image.
+        change_logits: `(B,)` to the logit that the pair changed.
+    """
+
+    change: Tensor
+    image_a: Tensor
+    image_b: Tensor
+    change_logits: Tensor
+
+
+class ScoutBranch(nn.Module):
+    """Lets a `ChangeScout` look at the pair, and lays its cells onto the tokens that cover them.
+
+    Args:
+        config: The model's; its `scout_config` says what the scout is like.
+    """
+
+    def __init__(self, config: CCExpertConfig) -> None:
+        super().__init__()
+        self.scout = ChangeScout(config.scout_config)
+        self.cells = config.vision_config.image_size // CELL // config.grid_size
+        merged, width = config.scout_config.merged_width, config.vision_config.hidden_size
+        self.norm = nn.LayerNorm(merged)
+        self.change = nn.Linear((merged + 2) * self.cells**2, width)
+        self.act = nn.GELU()
+        self.image_a = nn.Linear(width, width)
+        self.image_b = nn.Linear(width, width)
+        self.pair = nn.Linear(1, 1)
+
+    def forward(self, pixel_values: Tensor) -> ScoutTokens:
+        """Look at pairs.
+
+        Args:
+            pixel_values: `(B, T=2, C=3, H, W)` in [-1, 1], as the tower gets them.
+        """
+        config = self.scout.config
+        pixels = (pixel_values / 2 + 0.5 - config.image_mean) / config.image_std
+        seen = self.scout(pixels.to(self.change.weight.dtype))  # the tower too takes pixels of any dtype
+        features = self.norm(seen.features.movedim(1, -1)).movedim(-1, 1)
+        pair = seen.change_logits[:, None, None, None].expand(-1, 1, *features.shape[2:])
+        logits = torch.cat([seen.map_logits.unsqueeze(1), pair], dim=1) * _LOGIT_SCALE
+        cells = F.pixel_unshuffle(torch.cat([features, logits.to(features)], dim=1), self.cells)
+        change = self.change(cells.flatten(2).transpose(1, 2))
+        read = self.act(change)
+        return ScoutTokens(
+            change=change,
+            image_a=self.image_a(read),
+            image_b=self.image_b(read),
+            change_logits=self.pair(seen.change_logits.unsqueeze(1)).squeeze(1),
+        )

@@ -1,0 +1,148 @@
+"""A change scout inside a CCExpert model: what of it reaches which tokens, and what becomes of it in files and in training."""
+
+import numpy as np
+import pytest
+import torch
+from support import tiny_ccexpert
+
+from geocc.errors import CheckpointError, InputError
+from geocc.inference import CCExpertCaptioner, EncodeOnce, TileBatch
+from geocc.model import CCExpertConfig, load_checkpoint
+from geocc.training import PARTS, count_parameters, set_trainable
+from geocc.training.adapters import add_adapters
+from geocc.training.configuration import Lora
+
+
+@pytest.fixture
+def model():
+    return tiny_ccexpert.make(scout=True)[0]
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(3, 2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def told(model, pixels):
+    with torch.inference_mode():
+        return model.get_image_features(pixels)
+
+
+def scout_says(model, pixels):
+    scout = model.model.scout_branch.scout
+    with torch.inference_mode():
+        return scout((pixels / 2 + 0.5 - scout.config.image_mean) / scout.config.image_std)
+
+
+def read_nothing(model):
+    """Let the branch add nothing anywhere."""
+    branch = model.model.scout_branch
+    for layer in (branch.change, branch.image_a, branch.image_b, branch.pair):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+
+
+def test_a_branch_that_adds_nothing_leaves_the_model_as_it_is_without_one(model, pixels):
+    read_nothing(model)
+    plain = tiny_ccexpert.make()[0]
+    shared = {name: tensor for name, tensor in model.state_dict().items() if "scout_branch" not in name}
+    plain.load_state_dict(shared)
+    for name, expected in told(plain, pixels).items():
+        torch.testing.assert_close(told(model, pixels)[name], expected)
+
+
+def test_every_token_gets_the_cells_that_it_covers(model, pixels):
+    before = told(model, pixels).change_features
+    read_nothing(model)
+    without = told(model, pixels).change_features
+    assert not torch.allclose(before, without)
+    cells = scout_says(model, pixels).map_logits
+    assert cells.shape == (3, 8, 8)  # 4 x 4 tokens of 2 x 2 cells
+    # Channels of a token: four normed features, the map, the pair; of each the four cells.
+    weight = model.model.scout_branch.change.weight.data
+    weight[0, 4 * 4 : 5 * 4] = 1
+    found = told(model, pixels).change_features - without
+    expected = 0.2 * cells.reshape(3, 4, 2, 4, 2).sum(dim=(2, 4)).flatten(1)
+    torch.testing.assert_close(found[..., 0], expected, atol=1e-5, rtol=1e-5)
+    assert not found[..., 1:].any()
+
+
+def test_its_logit_adds_to_the_pair_s(model, pixels):
+    read_nothing(model)
+    without = told(model, pixels).change_logits
+    model.model.scout_branch.pair.weight.data.fill_(0.5)
+    expected = without + 0.5 * scout_says(model, pixels).change_logits
+    torch.testing.assert_close(told(model, pixels).change_logits, expected)
+
+
+def test_features_alone_are_refused(model, pixels):
+    levels = model.model.vision_tower(pixels.flatten(0, 1)).unflatten(1, (-1, 2))
+    torch.testing.assert_close(
+        model.model.compare_dates(levels, pixel_values=pixels).change_logits, told(model, pixels).change_logits
+    )
+    with pytest.raises(InputError, match="give it pixel_values too"):
+        model.model.compare_dates(levels)
+
+
+def test_it_is_saved_and_loaded_with_the_model(model, pixels, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = load_checkpoint(tmp_path).model
+    found = loaded.config.scout_config.to_dict()
+    assert {name: found[name] for name in tiny_ccexpert.SCOUT} == tiny_ccexpert.SCOUT
+    assert torch.equal(told(loaded, pixels).change_logits, told(model, pixels).change_logits)
+
+
+def test_a_scout_whose_weights_are_missing_is_refused(model, tmp_path):
+    plain = tiny_ccexpert.make()[0]
+    plain.config.scout_config = model.config.scout_config
+    plain.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="scout_branch"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"image_size": 64}, {"image_size": 0}, {"widths": []}])
+def test_a_scout_that_does_not_fit_the_tower_is_refused(model, change):
+    settings = model.config.to_dict()
+    settings["scout_config"] |= change
+    with pytest.raises(InputError, match=r"image_size|widths"):
+        CCExpertConfig.from_dict(settings)
+
+
+def test_tokens_that_cut_through_cells_are_refused(model):
+    settings = model.config.to_dict()
+    settings["vision_config"]["patch_size"] = 10
+    with pytest.raises(InputError, match="3 tokens per side"):
+        CCExpertConfig.from_dict(settings)
+
+
+def test_weights_in_bfloat16_take_pixels_in_float32(model, pixels):
+    expected = told(model, pixels).change_logits
+    found = told(model.bfloat16(), pixels).change_logits
+    torch.testing.assert_close(found.float(), expected, atol=0.5, rtol=0.1)
+
+
+def test_dates_encoded_once_are_shown_to_the_scout_as_well(model):
+    captioner = CCExpertCaptioner(model, tiny_ccexpert.make(scout=True)[1], max_new_tokens=4)
+    images = np.random.default_rng(0).integers(0, 256, (4, 2, 3, 32, 32), dtype=np.uint8)
+    batch = TileBatch(images=images, tile_ids=tuple("abcd"))
+    once = EncodeOnce(captioner, keep=8)
+    for found, expected in zip(once.caption(batch), captioner.caption(batch), strict=True):
+        assert found.text == expected.text
+        assert found.change_probability == pytest.approx(expected.change_probability, abs=1e-6)
+
+
+def test_the_scout_stays_as_it_is_while_all_else_trains(model):
+    trained = set(set_trainable(model, PARTS))
+    frozen = {name for name, _ in model.named_parameters()} - trained
+    assert frozen
+    assert {name for name in frozen if not name.startswith("model.scout_branch.scout.")} == set()
+    counts = count_parameters(model.named_parameters())
+    every, learns = counts["difference_module"]
+    assert every - learns == sum(parameter.numel() for parameter in model.model.scout_branch.scout.parameters())
+
+
+def test_adapters_go_onto_what_reads_the_scout_and_not_into_it(model):
+    wrapped = add_adapters(model, Lora(rank=2), train=["difference_module"], base="tiny")
+    adapted = {name.split(".lora_A")[0] for name, _ in wrapped.named_parameters() if ".lora_A" in name}
+    inside = {name.removeprefix("base_model.model.model.") for name in adapted if "scout_branch" in name}
+    assert inside == {f"scout_branch.{name}" for name in ("change", "image_a", "image_b", "pair")}
