@@ -178,9 +178,9 @@ def _parts(tiles: Iterator[TileLabel], size: int) -> Iterator[list[TileLabel]]:
 
 def _to_pixels(cells: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Bring a map of cells to the pixels of the tile, evenly between the middles of the cells."""
-    height, width = shape
     from PIL import Image
 
+    height, width = shape
     return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -19,7 +19,7 @@ from statistics import mean
 from typing import Any
 
 import yaml
-from build_mini import CALIBRATION_SCENES, MIXTURE, calibrate, measure, run_stage
+from build_mini import CALIBRATION_SCENES, MIXTURE, calibrate, measure, run_leg
 from mini_start import save_start
 from scipy.stats import mannwhitneyu
 
@@ -110,7 +110,7 @@ def train(run: Path, arm: Arm, *, data: Path, seed: int, processes: int) -> None
             "start_from=any",
             *arm.settings,
         ]
-        run_stage(run, stage, settings=settings, processes=processes)
+        run_leg(run, f"stage{stage}", settings=settings, processes=processes)
 
 
 def figures(measures: Path) -> dict[str, float]:

@@ -1,6 +1,8 @@
-"""Build geocc-mini from nothing: data, start, three stages of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and a last leg of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
+
+Before the last leg a change scout is put into the model, geocc-scout if none is named (`build_scout.py`, from the same data).
 
 What is there already is not made again, and a stage that was stopped goes on from its last checkpoint.
 """
@@ -20,6 +22,7 @@ import torch
 from mini_card import write_card
 from mini_data import INPUT_PX
 from mini_pictures import draw_sheets
+from mini_scout import SCOUT, add_scout
 from mini_start import save_start
 from PIL import Image
 
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-MIXTURE = "mixture.yaml"
+MIXTURE, LAST_MIXTURE = "mixture.yaml", "last_mixture.yaml"
+LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44}
+"""The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
 HELD_OUT_PAIRS = 2000
@@ -44,9 +49,9 @@ def main() -> None:
     root = arguments.folder.absolute()
     make_data(root / "data", real=arguments.real, workers=arguments.processes)
     began = time.perf_counter()
-    train(root, seed=arguments.seed, processes=arguments.processes)
+    train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/stage3/model", out)
+    calibrate(root / "run/last/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -55,41 +60,45 @@ def main() -> None:
 
 
 def make_data(folder: Path, *, real: Path, workers: int) -> None:
-    """Render synthetic pairs and cut real ones, and write the mixture of both."""
-    _python(HERE / "mini_data.py", folder, "--workers", workers)
+    """Render synthetic pairs and cut real ones, and write the mixtures of both."""
+    for choice in ((), ("--edition", 1, "--share", 0.5)):
+        _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
     if not (folder / "real/real.jsonl").exists():
         _python(HERE / "mini_real_data.py", folder / "real", "--data", real)
-    (folder / MIXTURE).write_text((HERE / "mini" / MIXTURE).read_text())
+    for name in (MIXTURE, LAST_MIXTURE):
+        (folder / name).write_text((HERE / "mini" / name).read_text())
 
 
-def train(root: Path, *, seed: int, processes: int) -> None:
-    """Run the three stages in `root/run`, one process of one thread for each core."""
+def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
+    """Run the three stages and the last leg in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():
         save_start(run / "start", [data / "synthetic.jsonl", data / "real/real.jsonl"], seed=seed)
-    for stage in (1, 2, 3):
-        run_stage(
-            run, stage, settings=[f"data.train={data / MIXTURE}", f"recipe.seed={seed + stage}"], processes=processes
-        )
+    for leg, number in LEGS.items():
+        if leg == "last" and not (run / "scouted").exists():
+            add_scout(run / "stage3/model", run / "scouted", scout=scout, seed=seed)
+        mixture = LAST_MIXTURE if leg == "last" else MIXTURE
+        settings = [f"data.train={data / mixture}", f"recipe.seed={seed + number}"]
+        run_leg(run, leg, settings=settings, processes=processes)
 
 
-def run_stage(run: Path, stage: int, *, settings: list[str], processes: int) -> None:
-    """Train one stage in `run`, one process of one thread for each core, unless it is trained.
+def run_leg(run: Path, leg: str, *, settings: list[str], processes: int) -> None:
+    """Train one leg in `run`, one process of one thread for each core, unless it is trained.
 
     Args:
-        run: Folder of the run, relative to which the stage's file names its start and its output.
-        stage: Number of the stage.
-        settings: What to set otherwise than `mini/stage*.yaml` does.
+        run: Folder of the run, relative to which the leg's file names its start and its output.
+        leg: Name of its file in `mini` and of its output.
+        settings: What to set otherwise than the file does.
         processes: How many train together.
     """
-    output = run / f"stage{stage}"
+    output = run / leg
     if (output / "model").exists():
         return
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
     more = ["--resume"] if any(output.glob("checkpoint-*/geocc_training.json")) else []
-    command = [*launch, "--module", "geocc", "train", HERE / f"mini/stage{stage}.yaml", *more, *settings]
-    with (run / f"stage{stage}.log").open("a") as log:
+    command = [*launch, "--module", "geocc", "train", HERE / f"mini/{leg}.yaml", *more, *settings]
+    with (run / f"{leg}.log").open("a") as log:
         subprocess.run(  # noqa: S603  # our own command
             [str(part) for part in command],
             check=True,
@@ -97,7 +106,7 @@ def run_stage(run: Path, stage: int, *, settings: list[str], processes: int) -> 
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=log,
         )
-    print(f"stage {stage} done", flush=True)
+    print(f"{leg} done", flush=True)
 
 
 def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -> None:
@@ -117,10 +126,14 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
         logits = torch.cat([model.get_image_features(part).change_logits for part in pixels.split(32)]).float()
     scale, shift = fit_line(logits.clone(), truth)
     print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
-    last = model.model.change_head.pair_2
+    last = [model.model.change_head.pair_2]
+    if model.config.scout_config is not None:
+        last.append(model.model.scout_branch.pair)  # the logit is the sum of both
     with torch.no_grad():
-        last.weight.mul_(scale)
-        last.bias.mul_(scale).add_(shift)
+        for layer in last:
+            layer.weight.mul_(scale)
+            layer.bias.mul_(scale)
+        last[0].bias.add_(shift)
     model.save_pretrained(out)
     processor.save_pretrained(out)
 
@@ -177,6 +190,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="folder for data, checkpoints, logs and measures")
     parser.add_argument("--real", type=Path, default=Path("../shared/data"), help="folder with naip/ and landsat/")
     parser.add_argument("--out", type=Path, default=ROOT / "geocc/model/weights/geocc-mini")
+    parser.add_argument("--scout", type=Path, default=SCOUT, help="folder of the scout for the last leg")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -47,6 +47,7 @@ def demo(
         f"load     {output}   in QGIS, or with geopandas.read_file\n"
         f"         {outlined}   where in their tiles the changes lie\n"
         f"again    geocc caption {t1} {t2} -o {output}\n"
+        f"         geocc outline {output} {t1} {t2} -o {outlined}\n"
         "and on your own rasters: geocc caption T1.tif T2.tif -o changes.gpkg --report report.html"
     )
 

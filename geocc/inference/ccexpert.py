@@ -176,7 +176,7 @@ class CCExpertCaptioner:
 
     @property
     def bytes_per_pair(self) -> int:
-        """Working memory of one pair: its cache, and the widest states alive at once in each of the three parts."""
+        """Working memory of one pair: its cache, and the widest states alive at once in each of the parts."""
         config, width = self._model.config, self._model.dtype.itemsize
         text, vision = config.text_config, config.vision_config
         tokens = len(self._prompt_ids) + self._max_new_tokens
@@ -185,7 +185,8 @@ class CCExpertCaptioner:
         levels = len(config.feature_levels)
         tower = 2 * (vision.intermediate_size + (8 + levels) * vision.hidden_size)
         difference = levels * (config.difference_mlp_dim + 24 * vision.hidden_size)
-        return int(width * ((cache + prefill) * tokens + (tower + difference) * config.tokens_per_image))
+        scout = 0 if config.scout_config is None else config.scout_config.numbers_per_pair
+        return int(width * ((cache + prefill) * tokens + (tower + difference) * config.tokens_per_image + scout))
 
     def bytes_free(self) -> int:
         """Return the memory free on the model's device."""

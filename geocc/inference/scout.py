@@ -157,9 +157,8 @@ class ScoutCaptioner:
 
     @property
     def bytes_per_pair(self) -> int:
-        """Working memory of one pair: both dates after the first convolution, in four states alive at once."""
-        config = self._scout.config
-        return int(2 * 4 * 4 * config.stem_width * (config.image_size // 2 + config.margin) ** 2)
+        """Working memory of one pair."""
+        return 4 * int(self._scout.config.numbers_per_pair)  # bytes of a float32
 
     def bytes_free(self) -> int:
         """Return the memory free on the model's device."""

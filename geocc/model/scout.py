@@ -96,6 +96,11 @@ class ChangeScoutConfig(PretrainedConfig):
         self.image_std = image_std
         super().__init__(**kwargs)
 
+    @property
+    def numbers_per_pair(self) -> int:
+        """How many numbers are alive at once for a pair: both dates after the first convolution, in four states."""
+        return int(2 * 4 * self.stem_width * (self.image_size // 2 + self.margin) ** 2)
+
 
 class ScoutOutput(NamedTuple):
     """What a scout finds.

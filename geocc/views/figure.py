@@ -18,7 +18,7 @@ from geocc.table.atomic import replacing
 
 from .ground import ground_of
 from .lettering import drawable, plain_text, text_width, wrapped
-from .palette import FAILED, INK, MUTED, NODATA, RAMP, probability_color
+from .palette import FAILED, INK, MUTED, NODATA, OUTLINE, RAMP, probability_color
 from .panels import Scene, draw_date, draw_furniture, draw_markers, draw_outlines, draw_tiles
 from .quicklook import quicklook
 from .summary import Summary, by_change, drawn_outlines, plural, summarize
@@ -105,7 +105,7 @@ def figure(
     drawn = _ShownFigure(figsize=(_WIDTH, page.height), facecolor="white", dpi=dpi)
     _draw_title(drawn, page, summary=summary, scene=scene, title=title)
     _draw_maps(drawn, page, scene=scene, summary=summary, count=len(entries))
-    _draw_legend(drawn, page, summary=summary)
+    _draw_legend(drawn, page, summary=summary, outlined=bool(len(scene.outlines)))
     _draw_list(drawn, page, entries=entries, summary=summary)
     if path is not None:
         _save(drawn, Path(path))
@@ -193,7 +193,7 @@ def _draw_maps(drawn: Figure, page: _Page, *, scene: Scene, summary: Summary, co
             draw_furniture(axes, scene, pixels_per_inch=pixels_per_inch)
 
 
-def _draw_legend(drawn: Figure, page: _Page, *, summary: Summary) -> None:
+def _draw_legend(drawn: Figure, page: _Page, *, summary: Summary, outlined: bool) -> None:
     axes: Axes = drawn.add_axes(page.box(0, page.legend_top, _WIDTH, _LEGEND))
     axes.set(xlim=(0, _WIDTH), ylim=(_LEGEND, 0))
     axes.axis("off")
@@ -223,6 +223,10 @@ def _draw_legend(drawn: Figure, page: _Page, *, summary: Summary) -> None:
             label = f"{number:,} {name}"
             axes.text(x + 0.32, middle, label, **style)
             x += 0.68 + text_width(label, 8.5) / 72
+    if outlined:
+        # On the dark ground of an image, as there, for the bright line is hardly seen on paper.
+        axes.add_patch(_patch(x, 0.12, facecolor=INK, edgecolor=OUTLINE))
+        axes.text(x + 0.32, middle, "outline of a change", **style)
 
 
 def _draw_list(drawn: Figure, page: _Page, *, entries: list[_Entry], summary: Summary) -> None:

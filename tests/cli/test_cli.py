@@ -179,6 +179,8 @@ def test_the_demo_leaves_all_that_it_says(tmp_path):
     assert left == {"t1.tif", "t2.tif", "changes.gpkg", "outlines.gpkg", "changes.png", "report.html"}
     assert len(gpd.read_file(tmp_path / "demo/changes.gpkg")) == 4
     assert "outlined" in gpd.read_file(tmp_path / "demo/outlines.gpkg").columns
+    again = [line.split() for line in done.output.replace("again", "").splitlines() if line.split()[:1] == ["geocc"]]
+    assert [words[1] for words in again] == ["caption", "outline"]
 
 
 def test_without_a_command_there_is_help():

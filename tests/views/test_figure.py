@@ -52,6 +52,8 @@ def test_outlines_are_drawn_over_the_later_date_holes_among_them(changes, pair):
     assert pixels[0] == pytest.approx((2.5, 2.5, 7.5, 7.5))
     assert pixels[1] == pytest.approx((3.75, 3.75, 6.25, 6.25))
     assert pixels[2] == pytest.approx((12.5, 2.5, 17.5, 7.5))
+    named = ["outline of a change" in texts_of(one) for one in (plain, drawn)]
+    assert named == [False, True]
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
