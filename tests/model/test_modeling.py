@@ -102,8 +102,9 @@ def test_the_place_of_an_image_may_lie_outside_the_vocabulary(inputs):
 @torch.no_grad()
 def test_logits_are_kept_where_asked(model, inputs):
     everything = model(**inputs).logits
-    assert torch.equal(model(**inputs, logits_to_keep=2).logits, everything[:, -2:])
-    assert torch.equal(model(**inputs, logits_to_keep=torch.tensor([0, 3])).logits, everything[:, [0, 3]])
+    # A product of fewer rows may be rounded otherwise, on some processors.
+    torch.testing.assert_close(model(**inputs, logits_to_keep=2).logits, everything[:, -2:])
+    torch.testing.assert_close(model(**inputs, logits_to_keep=torch.tensor([0, 3])).logits, everything[:, [0, 3]])
 
 
 @torch.no_grad()
