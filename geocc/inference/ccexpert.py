@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +32,19 @@ if TYPE_CHECKING:
     from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
     from geocc.model.outputs import CCExpertImageFeatures
 
-__all__ = ["CCExpertCaptioner"]
+__all__ = ["CCExpertCaptioner", "EncodedDate"]
+
+
+class EncodedDate(NamedTuple):
+    """What a model keeps of one date of a tile, for all pairs that it is part of.
+
+    Attributes:
+        levels: `(L, N, D)` feature levels of the vision tower.
+        pixels: `(C, H, W)` the pixels that they were made from, for a model with a scout; None for others.
+    """
+
+    levels: Tensor
+    pixels: Tensor | None
 
 
 class CCExpertCaptioner:
@@ -203,15 +215,14 @@ class CCExpertCaptioner:
         return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
 
     @torch.inference_mode()
-    def encode_dates(self, images: NDArray[np.uint8]) -> list[tuple[Tensor, Tensor | None]]:
+    def encode_dates(self, images: NDArray[np.uint8]) -> list[EncodedDate]:
         """Encode single dates of tiles, for `caption_encoded`.
 
         Args:
             images: `(R, C=3, H, W)` uint8.
 
         Returns:
-            R feature levels `(L, N, D)` of the vision tower, each in memory of its own, and, for a model with a
-            scout, the pixels `(C, H, W)` that they were made from.
+            R dates, each in memory of its own.
         """
         # The processor takes pairs: of an odd number, the last image comes twice and is encoded once.
         paired = np.concatenate([images, images[-1:]]) if len(images) % 2 else images
@@ -222,22 +233,21 @@ class CCExpertCaptioner:
         levels: Tensor = self._model.model.vision_tower(pixels)
         scouted = self._model.config.scout_config is not None
         return [
-            (level.clone(), image.clone() if scouted else None)
+            EncodedDate(level.clone(), image.clone() if scouted else None)
             for level, image in zip(levels.unbind(1), pixels, strict=True)
         ]
 
     @torch.inference_mode()
-    def caption_encoded(
-        self, earlier: Sequence[tuple[Tensor, Tensor | None]], later: Sequence[tuple[Tensor, Tensor | None]]
-    ) -> Sequence[Caption]:
+    def caption_encoded(self, earlier: Sequence[EncodedDate], later: Sequence[EncodedDate]) -> Sequence[Caption]:
         """Caption pairs of encoded dates; the same captions as `caption` gives for their images.
 
         Args:
             earlier: B dates, each one of what `encode_dates` returned.
             later: The later dates.
         """
-        levels = torch.stack([torch.stack([levels for levels, _ in date], dim=1) for date in (earlier, later)], dim=2)
-        images = [image for pair in zip(earlier, later, strict=True) for _, image in pair if image is not None]
+        levels = torch.stack([torch.stack([one.levels for one in date], dim=1) for date in (earlier, later)], dim=2)
+        pairs = zip(earlier, later, strict=True)
+        images = [one.pixels for pair in pairs for one in pair if one.pixels is not None]
         pixels = torch.stack(images).unflatten(0, (-1, 2)) if images else None
         return self._caption_features(self._model.model.compare_dates(levels, pixel_values=pixels))
 

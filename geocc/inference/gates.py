@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Scores = NDArray[np.float64]
+    from geocc.inference.ccexpert import EncodedDate
 
 __all__ = ["Gate", "GatedCaptioner", "Gates", "feature_scores", "pixel_scores", "scout_scores"]
 
@@ -145,17 +146,17 @@ def scout_scores(images: NDArray[np.uint8], scout: Captioner) -> Scores:
     return scores
 
 
-def feature_scores(earlier: Sequence[Any], later: Sequence[Any]) -> Scores:
+def feature_scores(earlier: Sequence[EncodedDate], later: Sequence[EncodedDate]) -> Scores:
     """The largest cosine distance of a token between two dates, on the last feature level.
 
     Args:
-        earlier: B feature levels `(L, N, D)` as `DateEncoder.encode_dates` of a CCExpert returns them.
+        earlier: B dates as `CCExpertCaptioner.encode_dates` returns them.
         later: Those of the later dates.
     """
     import torch
 
     scores = [
-        1 - torch.nn.functional.cosine_similarity(a[-1].float(), b[-1].float(), dim=-1).min().item()
+        1 - torch.nn.functional.cosine_similarity(a.levels[-1].float(), b.levels[-1].float(), dim=-1).min().item()
         for a, b in zip(earlier, later, strict=True)
     ]
     return np.array(scores, dtype=np.float64)

@@ -45,9 +45,9 @@ def test_it_is_what_gates_ask_when_nobody_else_is_named():
     assert Gates(scout=0.0).scout_model == "geocc-scout"
 
 
-def test_both_models_fit_into_the_package():
+def test_it_fits_into_the_package():
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 20_000_000
+    assert sum(path.stat().st_size for path in files) <= 28_000_000  # geocc-mini, of which no more than 20, among them
     assert {"README.md", "config.json", "model.safetensors"} <= {path.name for path in FOLDER.iterdir()}
     digests = (WEIGHTS / "SHA256SUMS").read_text().split()[1::2]
     assert digests == ["geocc-mini/model.safetensors", "geocc-scout/model.safetensors"]
