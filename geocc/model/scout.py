@@ -8,6 +8,7 @@ merged, and the levels are added up from coarse to fine (Lin et al., arXiv 1612.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -158,18 +159,19 @@ class ChangeScout(PreTrainedModel):
         """Leave torch's own start, under which the last step of each residual block is nothing."""
 
     def folded(self) -> ChangeScout:
-        """Return a scout that says the same and has its norms worked into its convolutions: faster, and not to be trained on."""
+        """Return a scout that says the same and has its norms worked into its convolutions; not to be trained on."""
         if self.config.folded:
             return self
-        state = self.state_dict()
+        source = copy.deepcopy(self).eval()
+        state = source.state_dict()
         name, convolution = "", nn.Conv2d(1, 1, 1)
-        for other, module in self.named_modules():
+        for other, module in source.named_modules():
             if isinstance(module, nn.Conv2d):
                 name, convolution = other, module
             elif isinstance(module, nn.BatchNorm2d):  # always that of the convolution before it
                 for key in module.state_dict():
                     del state[f"{other}.{key}"]
-                fused = fuse_conv_bn_eval(convolution.eval(), module.eval())
+                fused = fuse_conv_bn_eval(convolution, module)
                 state |= {f"{name}.{key}": tensor for key, tensor in fused.state_dict().items()}
         scout = ChangeScout(ChangeScoutConfig(**self.config.to_dict() | {"folded": True}))
         scout.load_state_dict(state)
