@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from geocc.errors import InputError
+from geocc.inference.agreement import likeliest_of, likeliest_other
 from geocc.inference.captioner import Caption, TileBatch, require_numbers
 from geocc.inference.compiling import compile_encoder
 from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from geocc.inference.decoding import ReadPrompts
+    from geocc.inference.decoding import ReadPrompts, SpokenTokens
     from geocc.inference.static_steps import StaticSteps
     from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
     from geocc.model.outputs import CCExpertImageFeatures
@@ -65,6 +66,10 @@ class CCExpertCaptioner:
         draft: The answer that most tiles get, checked in the prompt's own pass so that such a tile needs no decoding
             step; changes the speed and no caption. Left out, the first of `NO_CHANGE_SENTENCES`. A model without a change
             head checks all of those anyway.
+        agreeing: Let the words follow the change head: where it sees no change, the likeliest no-change sentence; where it sees
+            one, the likeliest beginning of another sentence, continued greedily. False leaves the words as they are, and
+            `changed` may contradict them. Of no effect without a change head, or where the checkpoint's generation settings
+            bend greedy decoding.
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
             graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
             C++ compiler on a CPU.
@@ -84,6 +89,7 @@ class CCExpertCaptioner:
         max_new_tokens: int = 64,
         skip_unchanged: float | None = None,
         draft: str | None = None,
+        agreeing: bool = True,
         compiled: bool = False,
     ) -> None:
         if skip_unchanged is not None and not model.config.change_head:
@@ -110,8 +116,10 @@ class CCExpertCaptioner:
 
                 self._steps = StaticSteps(model, max_new_tokens=max_new_tokens)
         self._is_plain = is_plain_greedy(model)
+        self._agreeing = agreeing and model.config.change_head and self._is_plain
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
-        self._no_change = AnswerTree.from_answers(processor.answer_ids(written))
+        self._no_change_ids = processor.answer_ids(written)
+        self._no_change = AnswerTree.from_answers(self._no_change_ids)
         self._draft = AnswerTree.from_answers(
             processor.answer_ids([NO_CHANGE_SENTENCES[0]] if draft is None else [draft])
         )
@@ -135,7 +143,7 @@ class CCExpertCaptioner:
             local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
-            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft` and `compiled` of the class.
+            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft`, `agreeing` and `compiled` of the class.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -175,7 +183,7 @@ class CCExpertCaptioner:
             "revision": self._revision,
             "prompt": self._processor.prompt if self._prompt is None else self._prompt,
             "max_new_tokens": self._max_new_tokens,
-            "decoding": "greedy",
+            "decoding": "greedy, as the change head has it" if self._agreeing else "greedy",
             "skip_unchanged": self._skip_unchanged,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "device": self._model.device.type,
@@ -266,7 +274,11 @@ class CCExpertCaptioner:
         wanted = torch.ones_like(probabilities, dtype=torch.bool)
         if self._skip_unchanged is not None:
             wanted = probabilities >= self._skip_unchanged
-        answers = iter(self._answer(prompt[wanted], image_features[wanted]) if wanted.any() else [])
+        answers = iter(
+            self._answer_as_seen(prompt[wanted], image_features[wanted], probabilities[wanted] >= 0.5)
+            if wanted.any()
+            else []
+        )
         captions = []
         for probability, decode in zip(probabilities.tolist(), wanted.tolist(), strict=True):
             if decode:
@@ -288,6 +300,33 @@ class CCExpertCaptioner:
             for (text, confidence), probability in zip(answers, probabilities, strict=True)
         ]
 
+    def _answer_as_seen(self, prompt: Tensor, image_features: Tensor, changed: Tensor) -> list[Answer]:
+        """Answer, and answer again where the words contradict what the head has seen."""
+        answers = self._answer(prompt, image_features)
+        if not self._agreeing:
+            return answers
+        silent = torch.tensor([says_no_change(answer.text) for answer in answers], device=changed.device)
+        for rows in ((changed & silent).nonzero()[:, 0], (~changed & ~silent).nonzero()[:, 0]):
+            if len(rows):
+                ask = self._ask_for_change if changed[rows[0]] else self._ask_for_no_change
+                again = self._to_answers(ask(prompt[rows], image_features[rows]))
+                for row, answer in zip(rows.tolist(), again, strict=True):
+                    answers[row] = answer
+        return answers
+
+    def _ask_for_no_change(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
+        return likeliest_of(self._model, prompt, image_features, answers=self._no_change_ids)
+
+    def _ask_for_change(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
+        return likeliest_other(
+            self._model,
+            prompt,
+            image_features,
+            refused=self._no_change_ids,
+            is_refused=lambda tokens: says_no_change(self._processor.decode(tokens, skip_special_tokens=True)),
+            max_new_tokens=self._max_new_tokens,
+        )
+
     def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         if not self._is_plain:
             return self._generate(prompt, image_features)
@@ -298,6 +337,9 @@ class CCExpertCaptioner:
             spoken = self._steps.continue_greedily(read)
         else:
             spoken = continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens)
+        return self._to_answers(spoken)
+
+    def _to_answers(self, spoken: Sequence[SpokenTokens]) -> list[Answer]:
         texts = self._processor.batch_decode([answer.tokens for answer in spoken], skip_special_tokens=True)
         return [
             Answer(text.strip(), math.exp(math.fsum(answer.log_probabilities) / len(answer.log_probabilities)))

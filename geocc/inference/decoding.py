@@ -92,7 +92,12 @@ def is_plain_greedy(model: Any) -> bool:
 
 @torch.inference_mode()
 def read_prompts(
-    model: CCExpertForConditionalGeneration, input_ids: Tensor, image_features: Tensor, *, tree: AnswerTree
+    model: CCExpertForConditionalGeneration,
+    input_ids: Tensor,
+    image_features: Tensor,
+    *,
+    tree: AnswerTree,
+    outside: bool = False,
 ) -> ReadPrompts:
     """Read prompts and drafts.
 
@@ -104,6 +109,8 @@ def read_prompts(
         input_ids: `(B, S)` prompts of one length, without padding.
         image_features: `(B, T=2, N, D_text)` from `model.get_image_features`.
         tree: The drafts; an empty tree for none.
+        outside: Let `best` be the likeliest token that neither follows the tree nor ends the answer. It is not known to come
+            next then, and `continue_greedily` cannot go on from it.
     """
     drafts = torch.tensor(tree.tokens, dtype=input_ids.dtype, device=input_ids.device).expand(len(input_ids), -1)
     ids = torch.cat([input_ids, drafts], dim=1) if tree.is_chain else input_ids
@@ -119,7 +126,7 @@ def read_prompts(
             use_cache=True,
         )
         states = torch.cat([states, behind.last_hidden_state], dim=1)
-    return ReadPrompts(read.past_key_values, tree, *_score(model, states, tree))
+    return ReadPrompts(read.past_key_values, tree, *_score(model, states, tree, outside=outside))
 
 
 def answer_probability(read: ReadPrompts) -> Tensor:
@@ -185,8 +192,7 @@ class OpenAnswers:
     """
 
     def __init__(self, model: Any, read: ReadPrompts, *, max_new_tokens: int) -> None:
-        ends = model.generation_config.eos_token_id
-        self._ends = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+        self._ends = _end_tokens(model)
         self._limit = max_new_tokens
         self.spoken = [
             _known(tree=read.tree, best=best, values=values, ends=self._ends, limit=max_new_tokens)
@@ -229,7 +235,12 @@ def _known(*, tree: AnswerTree, best: list[int], values: list[float], ends: froz
     return answer
 
 
-def _score(model: Any, states: Tensor, tree: AnswerTree) -> tuple[Tensor, Tensor, Tensor]:
+def _end_tokens(model: Any) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    return frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+
+
+def _score(model: Any, states: Tensor, tree: AnswerTree, *, outside: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Score `states` `(B, 1 + N, D)`: likeliest tokens, their log probabilities, and those of the tree's own tokens."""
     tokens, before = torch.tensor(tree.tokens, dtype=torch.long), torch.tensor(tree.parents, dtype=torch.long) + 1
     best = torch.empty(states.shape[:2], dtype=torch.long, device=states.device)
@@ -240,8 +251,11 @@ def _score(model: Any, states: Tensor, tree: AnswerTree) -> tuple[Tensor, Tensor
         logits = model.lm_head(states[:, start : start + at_once]).float()
         stop = start + logits.shape[1]
         norm = logits.logsumexp(dim=-1)
-        highest, best[:, start:stop] = logits.max(dim=-1)
-        values[:, start:stop] = highest - norm
         here = ((before >= start) & (before < stop)).nonzero()[:, 0]
         nodes[:, here] = logits[:, before[here] - start, tokens[here]] - norm[:, before[here] - start]
+        if outside:
+            logits[:, before[here] - start, tokens[here]] = -torch.inf
+            logits[:, :, list(_end_tokens(model))] = -torch.inf
+        highest, best[:, start:stop] = logits.max(dim=-1)
+        values[:, start:stop] = highest - norm
     return best, values, nodes

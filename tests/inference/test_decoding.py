@@ -160,9 +160,9 @@ def test_captions_do_not_depend_on_the_draft(change_head, draft):
     model, processor = tiny_ccexpert.make(change_head=change_head)
     images = np.random.default_rng(4).integers(0, 256, (3, 2, 3, 20, 20), dtype=np.uint8)
     batch = TileBatch(images=images, tile_ids=tuple("abc"))
-    drafted = CCExpertCaptioner(model, processor, max_new_tokens=6, draft=draft).caption(batch)
+    drafted = CCExpertCaptioner(model, processor, max_new_tokens=6, draft=draft, agreeing=False).caption(batch)
     model.generation_config.repetition_penalty = 1.0 + 1e-9  # no penalty to speak of, but generate's business
-    generated = CCExpertCaptioner(model, processor, max_new_tokens=6).caption(batch)
+    generated = CCExpertCaptioner(model, processor, max_new_tokens=6, agreeing=False).caption(batch)
     assert [caption.text for caption in drafted] == [caption.text for caption in generated]
     for name in ("confidence", "change_probability"):
         assert [getattr(caption, name) for caption in drafted] == pytest.approx(
