@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CCExpertCaptioner", "EncodedDate"]
 
+# Log probability of a no-change sentence that a model does not know: one that speaks another language, or was fine-tuned to say
+# so in words of its own, which nobody here can tell from a change. It is left alone.
+_UNHEARD_OF = math.log(1e-6)
+
 
 class EncodedDate(NamedTuple):
     """What a model keeps of one date of a tile, for all pairs that it is part of.
@@ -66,10 +70,10 @@ class CCExpertCaptioner:
         draft: The answer that most tiles get, checked in the prompt's own pass so that such a tile needs no decoding
             step; changes the speed and no caption. Left out, the first of `NO_CHANGE_SENTENCES`. A model without a change
             head checks all of those anyway.
-        agreeing: Let the words follow the change head: where it sees no change, the likeliest no-change sentence; where it sees
-            one, the likeliest beginning of another sentence, continued greedily. False leaves the words as they are, and
-            `changed` may contradict them. Of no effect without a change head, or where the checkpoint's generation settings
-            bend greedy decoding.
+        agreeing: Let the words follow the change head: where it sees no change, the likeliest of `NO_CHANGE_SENTENCES`, if the
+            model knows them; where it sees one, the likeliest beginning of another sentence, continued greedily. False leaves
+            the words as they are, and `changed` may contradict them. Of no effect without a change head, or where the
+            checkpoint's generation settings bend greedy decoding.
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
             graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
             C++ compiler on a CPU.
@@ -306,12 +310,16 @@ class CCExpertCaptioner:
         if not self._agreeing:
             return answers
         silent = torch.tensor([says_no_change(answer.text) for answer in answers], device=changed.device)
-        for rows in ((changed & silent).nonzero()[:, 0], (~changed & ~silent).nonzero()[:, 0]):
-            if len(rows):
-                ask = self._ask_for_change if changed[rows[0]] else self._ask_for_no_change
-                again = self._to_answers(ask(prompt[rows], image_features[rows]))
-                for row, answer in zip(rows.tolist(), again, strict=True):
-                    answers[row] = answer
+        for flag, ask in ((True, self._ask_for_change), (False, self._ask_for_no_change)):
+            rows = ((changed == flag) & (silent == flag)).nonzero()[:, 0].tolist()
+            if rows:
+                again = dict(zip(rows, ask(prompt[rows], image_features[rows]), strict=True))
+                if not flag:
+                    again = {
+                        row: said for row, said in again.items() if math.fsum(said.log_probabilities) > _UNHEARD_OF
+                    }
+                for row, said in again.items():
+                    [answers[row]] = self._to_answers([said])
         return answers
 
     def _ask_for_no_change(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:

@@ -1,6 +1,7 @@
 """Words that follow the change head, against every answer's probability by one forward pass each."""
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny_ccexpert
 
-from geocc.inference import NO_CHANGE_SENTENCES, CCExpertCaptioner, TileBatch, says_no_change
+from geocc.inference import NO_CHANGE_SENTENCES, CCExpertCaptioner, TileBatch, ccexpert, says_no_change
 from geocc.inference.agreement import likeliest_of, likeliest_other
 
 PAIRS, END = 3, 258
@@ -94,9 +95,10 @@ def test_an_answer_that_is_refused_all_the_same_is_asked_for_again():
 
 
 @pytest.fixture
-def captions():
+def captions(monkeypatch):
     """Return what says the captions of six pairs, half of them changed by the head."""
     model, processor = tiny_ccexpert.make()
+    monkeypatch.setattr(ccexpert, "_UNHEARD_OF", -math.inf)  # a random model does not know the sentences
     batch = TileBatch(
         images=np.random.default_rng(3).integers(0, 256, (6, 2, 3, 20, 20), dtype=np.uint8), tile_ids=tuple("abcdef")
     )
@@ -122,6 +124,13 @@ def test_words_follow_the_change_head(captions):
     assert [said.text for said, same in zip(told, agreed, strict=True) if same] == [
         said.text for said, same in zip(free, agreed, strict=True) if same
     ]
+
+
+def test_a_sentence_that_the_model_does_not_know_is_not_put_into_its_mouth(captions, monkeypatch):
+    monkeypatch.undo()
+    told, free = captions(), captions(agreeing=False)
+    assert {caption.changed for caption in told} == {True, False}
+    assert [caption.text for caption in told] == [caption.text for caption in free]
 
 
 def test_it_shows_in_the_details_whether_words_follow():
