@@ -111,18 +111,15 @@ def _leave(
     # Not from behind a sentence that is whole: whatever follows it, it has been said.
     whole = {at for end in tree.ends for at in (tree.parents[end] + 1, end + 1) if at}
     open_places = torch.tensor([at for at in range(len(paths)) if at not in whole], device=prompt.device)
-    places = open_places[torch.stack(likelihood, dim=1)[:, open_places].argmax(dim=1)]
-    answers: dict[int, SpokenTokens] = {}
-    for place in places.unique().tolist():
-        rows = (places == place).nonzero()[:, 0]
-        path = torch.tensor(paths[place], dtype=torch.long, device=prompt.device)
-        words = torch.tensor(tree.tokens, dtype=prompt.dtype, device=prompt.device)[path].expand(len(rows), -1)
-        words = torch.cat([words, read.best[rows, place, None]], dim=1)
-        values = torch.cat(
-            [read.node_log_probability[rows][:, path], read.best_log_probability[rows, place, None]], dim=1
+    places = open_places[torch.stack(likelihood, dim=1)[:, open_places].argmax(dim=1)].tolist()
+    best, best_values, node_values = (
+        part.tolist() for part in (read.best, read.best_log_probability, read.node_log_probability)
+    )
+    begun = [
+        SpokenTokens(
+            [*(tree.tokens[node] for node in paths[place]), best[row][place]],
+            [*(node_values[row][node] for node in paths[place]), best_values[row][place]],
         )
-        behind = read_prompts(model, torch.cat([prompt[rows], words], dim=1), images[rows], tree=AnswerTree())
-        rest = continue_greedily(model, behind, max_new_tokens=max(1, limit - words.shape[1]))
-        for row, word, value, more in zip(rows.tolist(), words.tolist(), values.tolist(), rest, strict=True):
-            answers[row] = SpokenTokens((word + more.tokens)[:limit], (value + more.log_probabilities)[:limit])
-    return [answers[row] for row in range(len(prompt))]
+        for row, place in enumerate(places)
+    ]
+    return continue_greedily(model, read, max_new_tokens=limit, begun=begun)

@@ -110,7 +110,7 @@ def read_prompts(
         image_features: `(B, T=2, N, D_text)` from `model.get_image_features`.
         tree: The drafts; an empty tree for none.
         outside: Let `best` be the likeliest token that neither follows the tree nor ends the answer. It is not known to come
-            next then, and `continue_greedily` cannot go on from it.
+            next then, and `continue_greedily` needs `begun`.
     """
     drafts = torch.tensor(tree.tokens, dtype=input_ids.dtype, device=input_ids.device).expand(len(input_ids), -1)
     ids = torch.cat([input_ids, drafts], dim=1) if tree.is_chain else input_ids
@@ -145,7 +145,11 @@ def answer_probability(read: ReadPrompts) -> Tensor:
 
 @torch.inference_mode()
 def continue_greedily(
-    model: CCExpertForConditionalGeneration, read: ReadPrompts, *, max_new_tokens: int
+    model: CCExpertForConditionalGeneration,
+    read: ReadPrompts,
+    *,
+    max_new_tokens: int,
+    begun: Sequence[SpokenTokens] | None = None,
 ) -> list[SpokenTokens]:
     """Write the answers to prompts that were read; uses their cache up.
 
@@ -155,11 +159,12 @@ def continue_greedily(
         model: The model.
         read: What `read_prompts` returned.
         max_new_tokens: Longest answer in tokens, 1 or more.
+        begun: How the answers begin, each with a token at least, whatever the drafts say.
 
     Returns:
         One answer per prompt, in order.
     """
-    answers = OpenAnswers(model, read, max_new_tokens=max_new_tokens)
+    answers = OpenAnswers(model, read, max_new_tokens=max_new_tokens, begun=begun)
     if not answers.rows:
         return answers.spoken
     cache = read.cache
@@ -184,6 +189,7 @@ class OpenAnswers:
         model: The model.
         read: The prompts, as read.
         max_new_tokens: Longest answer in tokens, 1 or more.
+        begun: How the answers begin, in the place of what the drafts give.
 
     Attributes:
         spoken: The answers so far, each with at least one token.
@@ -191,18 +197,24 @@ class OpenAnswers:
         rows: The answers that have not ended, ascending.
     """
 
-    def __init__(self, model: Any, read: ReadPrompts, *, max_new_tokens: int) -> None:
+    def __init__(
+        self, model: Any, read: ReadPrompts, *, max_new_tokens: int, begun: Sequence[SpokenTokens] | None = None
+    ) -> None:
         self._ends = _end_tokens(model)
         self._limit = max_new_tokens
-        self.spoken = [
-            _known(tree=read.tree, best=best, values=values, ends=self._ends, limit=max_new_tokens)
-            for best, values in zip(read.best.tolist(), read.best_log_probability.tolist(), strict=True)
-        ]
+        self.spoken = (
+            [
+                _known(tree=read.tree, best=best, values=values, ends=self._ends, limit=max_new_tokens)
+                for best, values in zip(read.best.tolist(), read.best_log_probability.tolist(), strict=True)
+            ]
+            if begun is None
+            else [SpokenTokens(one.tokens[:max_new_tokens], one.log_probabilities[:max_new_tokens]) for one in begun]
+        )
         self.rows = [row for row in range(len(self.spoken)) if self._is_open(row)]
         # One place for all rows: what the draft of a chain has in common with every open one. A row that knows more says
         # it again. Behind the prompt of a real tree lie branches side by side, none of which is a beginning of its own.
         known = [len(self.spoken[row].tokens) - 1 for row in self.rows]
-        self.step = min(known) if known and read.tree.is_chain else 0
+        self.step = min(known) if known and read.tree.is_chain and begun is None else 0
 
     def next_token(self, row: int) -> int:
         """Return the token of a row to feed now; of an answer that has ended, any."""
