@@ -26,6 +26,12 @@ def synthetic(
     tile_size: Annotated[int, typer.Option(help="Side of a picture in pixels.", min=32)] = 256,
     per_scene: Annotated[int, typer.Option(help="Most pairs that are cut from one scene.", min=2)] = 4,
     captions: Annotated[int, typer.Option(help="Sentences for each pair.", min=1)] = 5,
+    plain: Annotated[
+        float | None,
+        typer.Option(
+            help="Probability of the plainest wording; 1: one wording for one fact. Default: several.", min=0, max=1
+        ),
+    ] = None,
     max_shift: Annotated[float, typer.Option(help="Largest misregistration in pixels.", min=0, max=2)] = 2.0,
     split: Annotated[str, typer.Option(help="Part of the data set that the records name.")] = "train",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
@@ -45,6 +51,7 @@ def synthetic(
             tile_px=tile_size,
             per_scene=per_scene,
             captions=captions,
+            plain=plain,
             max_shift_px=max_shift,
             split=split,
             on_pair=bar.update,

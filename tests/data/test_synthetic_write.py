@@ -59,12 +59,29 @@ def test_the_same_seed_writes_the_same(folder, tmp_path):
         assert (folder / record["img2_path"]).read_bytes() == (tmp_path / record["img2_path"]).read_bytes()
 
 
+def test_plain_words_tell_the_same_facts_in_one_wording(folder, tmp_path):
+    write_pairs(tmp_path, 10, seed=2, tile_px=96, captions=2, plain=1)
+    several, plain = (list(read_records(root / "records.json")) for root in (folder, tmp_path))
+    for told, plainly in zip(several, plain, strict=True):
+        assert plainly.change_flag == told.change_flag
+        first, second = plainly.change_caption
+        assert first == second
+        if not told.change_flag:
+            assert first == "the scene is the same as before"
+        kinds = [
+            {(s.category, s.direction, s.place) for s in read_caption(text)} for text in (first, *told.change_caption)
+        ]
+        assert all(kind == kinds[0] for kind in kinds)
+
+
 def test_a_folder_with_records_is_not_written_over(folder):
     with pytest.raises(WriteError, match="holds records"):
         write_pairs(folder, 1)
 
 
-@pytest.mark.parametrize("options", [{"seed": 1000}, {"per_scene": 1}, {"captions": 0}, {"domain": "moon"}])
+@pytest.mark.parametrize(
+    "options", [{"seed": 1000}, {"per_scene": 1}, {"captions": 0}, {"plain": 1.5}, {"domain": "moon"}]
+)
 def test_arguments_out_of_range_are_refused(options, tmp_path):
     with pytest.raises(InputError, match=next(iter(options))):
         write_pairs(tmp_path / "none", 1, **options)

@@ -27,6 +27,7 @@ __all__ = ["write_pairs"]
 
 _SCENES_PER_SEED = 1_000_000
 _SEEDS = 1000
+_OTHERS_PLAIN = 0.2
 _FOLDERS = ("A", "B", "masks", "labels1", "labels2")
 
 
@@ -40,6 +41,7 @@ def write_pairs(
     tile_px: int = 256,
     per_scene: int = 4,
     captions: int = 5,
+    plain: float | None = None,
     max_shift_px: float = 2.0,
     split: str = "train",
     on_pair: Callable[[], object] | None = None,
@@ -59,6 +61,8 @@ def write_pairs(
         tile_px: Side of a picture in pixels.
         per_scene: Most pairs of one scene, at least 2.
         captions: Sentences for each pair.
+        plain: Probability that a sentence is in the plainest wording, in [0, 1]. Left out, 0.5 for the first of a pair and 0.2
+            for the others, so that a pair is told in several ways; 1 tells the same facts in the same words everywhere.
         max_shift_px: Largest misregistration in pixels, at most 2.
         split: Part of the data set that the records name.
         on_pair: Called after every pair.
@@ -74,6 +78,10 @@ def write_pairs(
         raise InputError(
             f"pairs is {pairs}, captions {captions}, per_scene {per_scene} and seed {seed}; expected at least 1, 1 and 2, "
             f"and a seed of 0 to {_SEEDS - 1}"
+        )
+    if plain is not None and not 0 <= plain <= 1:
+        raise InputError(
+            f"plain is {plain}; expected a probability of 0 to 1, or None for several wordings of each pair"
         )
     choose_domain(np.random.default_rng(0), domain, gsd_m)
     root = Path(folder).absolute()
@@ -97,7 +105,7 @@ def write_pairs(
     try:
         for name in _FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
-        records = _records(root, islice(tiles, pairs), captions=captions, split=split, on_pair=on_pair)
+        records = _records(root, islice(tiles, pairs), captions=captions, plain=plain, split=split, on_pair=on_pair)
         write_records(root / "records.json", records)
     except OSError as error:
         raise WriteError(f"cannot write pairs into {root}: {error}; give a folder that can be written") from error
@@ -109,6 +117,7 @@ def _records(
     tiles: Iterator[tuple[int, TilePair]],
     *,
     captions: int,
+    plain: float | None,
     split: str,
     on_pair: Callable[[], object] | None,
 ) -> Iterator[Record]:
@@ -118,8 +127,6 @@ def _records(
         paths = [root / name / f"{uid}.png" for name in _FOLDERS]
         for path, image in zip(paths, (tile.t1, tile.t2, tile.description.mask, *tile.labels()), strict=True):
             _picture(image).save(path, compress_level=2)
-        words = np.random.default_rng([tile.scene.seed, number, 9])
-        plain = (write_caption(tile.description.facts, words, plain=0.2) for _ in range(captions - 1))
         yield Record(
             uid=uid,
             change_flag=1 if tile.changed else 0,
@@ -129,7 +136,7 @@ def _records(
             label1_path=paths[3],
             label2_path=paths[4],
             label_classes=sorted(LABELS.values()),
-            change_caption=[tile.caption, *plain],
+            change_caption=_captions(tile, number, captions=captions, plain=plain),
             source="synthetic",
             split=split,
             licence="Apache-2.0",
@@ -140,6 +147,14 @@ def _records(
         )
         if on_pair is not None:
             on_pair()
+
+
+def _captions(tile: TilePair, number: int, *, captions: int, plain: float | None) -> list[str]:
+    """Tell what changed in a tile, as often as wanted."""
+    facts, rng = tile.description.facts, np.random.default_rng([tile.scene.seed, number, 9])
+    if plain is not None:
+        return [write_caption(facts, rng, plain=plain) for _ in range(captions)]
+    return [tile.caption, *(write_caption(facts, rng, plain=_OTHERS_PLAIN) for _ in range(captions - 1))]
 
 
 def _picture(image: np.ndarray) -> Image.Image:
