@@ -20,6 +20,7 @@ from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.drafts import AnswerTree
 from geocc.inference.greedy import Answer, answer_greedily
 from geocc.inference.no_change import NO_CHANGE_SENTENCES, says_no_change
+from geocc.inference.streams import Streams
 
 if TYPE_CHECKING:
     import os
@@ -77,9 +78,11 @@ class CCExpertCaptioner:
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
             graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
             C++ compiler on a CPU.
+        streams: Parts of a batch that a processor works on at the same time (`geocc.inference.streams`), for small models that are
+            not compiled. Left out, as many as torch has threads, of 8 tiles or more; 1 keeps batches whole.
 
     Raises:
-        InputError: `skip_unchanged` without a change head, or a prompt without two slots.
+        InputError: `skip_unchanged` without a change head, a prompt without two slots, or `streams` below 1.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class CCExpertCaptioner:
         draft: str | None = None,
         agreeing: bool = True,
         compiled: bool = False,
+        streams: int | None = None,
     ) -> None:
         if skip_unchanged is not None and not model.config.change_head:
             raise InputError(
@@ -119,6 +123,7 @@ class CCExpertCaptioner:
                 from geocc.inference.static_steps import StaticSteps
 
                 self._steps = StaticSteps(model, max_new_tokens=max_new_tokens)
+        self._streams = Streams(model, most=1 if compiled else streams)
         self._is_plain = is_plain_greedy(model)
         self._agreeing = agreeing and model.config.change_head and self._is_plain
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
@@ -147,7 +152,7 @@ class CCExpertCaptioner:
             local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
-            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft`, `agreeing` and `compiled` of the class.
+            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft`, `agreeing`, `compiled` and `streams` of the class.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -216,17 +221,19 @@ class CCExpertCaptioner:
         """Return the memory free on the model's device."""
         return free_memory(self._model.device)
 
-    @torch.inference_mode()
     def caption(self, batch: TileBatch) -> Sequence[Caption]:
         """Caption every tile of the batch, in its order.
 
         Raises:
             CaptionError: The model's probabilities are not numbers.
         """
-        pixels = self._processor.pixel_values(batch.images, device=self._model.device)
-        return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
+        return self._streams.map(self._caption_images, batch.images)
 
     @torch.inference_mode()
+    def _caption_images(self, images: NDArray[np.uint8]) -> list[Caption]:
+        pixels = self._processor.pixel_values(images, device=self._model.device)
+        return self._caption_features(self._model.get_image_features(pixels.to(self._model.dtype)))
+
     def encode_dates(self, images: NDArray[np.uint8]) -> list[EncodedDate]:
         """Encode single dates of tiles, for `caption_encoded`.
 
@@ -236,6 +243,10 @@ class CCExpertCaptioner:
         Returns:
             R dates, each in memory of its own.
         """
+        return self._streams.map(self._encode_images, images)
+
+    @torch.inference_mode()
+    def _encode_images(self, images: NDArray[np.uint8]) -> list[EncodedDate]:
         # The processor takes pairs: of an odd number, the last image comes twice and is encoded once.
         paired = np.concatenate([images, images[-1:]]) if len(images) % 2 else images
         pixels = self._processor.pixel_values(
@@ -249,7 +260,6 @@ class CCExpertCaptioner:
             for level, image in zip(levels.unbind(1), pixels, strict=True)
         ]
 
-    @torch.inference_mode()
     def caption_encoded(self, earlier: Sequence[EncodedDate], later: Sequence[EncodedDate]) -> Sequence[Caption]:
         """Caption pairs of encoded dates; the same captions as `caption` gives for their images.
 
@@ -257,6 +267,10 @@ class CCExpertCaptioner:
             earlier: B dates, each one of what `encode_dates` returned.
             later: The later dates.
         """
+        return self._streams.map(self._compare, earlier, later)
+
+    @torch.inference_mode()
+    def _compare(self, earlier: Sequence[EncodedDate], later: Sequence[EncodedDate]) -> list[Caption]:
         levels = torch.stack([torch.stack([one.levels for one in date], dim=1) for date in (earlier, later)], dim=2)
         pairs = zip(earlier, later, strict=True)
         images = [one.pixels for pair in pairs for one in pair if one.pixels is not None]
