@@ -1,10 +1,10 @@
 """geocc-mini: pairs a second of the captioner against the plain loop, interleaved, on the same synthetic tiles.
 
-    .venv/bin/python benchmarks/inference_mini.py [--pairs 64] [--rounds 3] [--clock cpu] [--profile]
+    .venv/bin/python benchmarks/inference_mini.py [--pairs 64] [--rounds 3] [--clock cpu] [--whole] [--profile]
 
 The plain loop is what one would write first: a pair at a time through the processor and `generate`. Tiles are held-out
 synthetic ones, half of them unchanged. `--clock cpu` counts the seconds that the process computed, for a machine that is
-shared; `--profile` prints torch's table of what the captioner spends its time on.
+shared; `--whole` measures batches that are not cut into parts side by side as well; `--profile` prints torch's table of what the captioner spends its time on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +36,11 @@ def main() -> None:
     images = np.stack([np.stack([pair.t1, pair.t2]) for pair in islice(held_out_pairs(), args.pairs)])
     captioner = CCExpertCaptioner.from_pretrained("geocc-mini", dtype=args.dtype)
     ways: dict[str, Callable[[NDArray[np.uint8]], list[str]]] = {"plain loop, batch 1": _plain_loop(args.dtype)}
-    for size in args.batches:
-        ways[f"captioner, batch {size}"] = lambda tiles, size=size: _captioner(captioner, tiles, size)
+    captioners = {"": captioner}
+    if args.whole:
+        captioners[", whole"] = CCExpertCaptioner.from_pretrained("geocc-mini", dtype=args.dtype, streams=1)
+    for size, (how, one) in product(args.batches, captioners.items()):
+        ways[f"captioner, batch {size}{how}"] = lambda tiles, size=size, one=one: _captioner(one, tiles, size)
     said = {name: way(images) for name, way in ways.items()}
     plain = next(iter(ways))
     same = {name: sum(a == b for a, b in zip(said[plain], texts, strict=True)) for name, texts in said.items()}
@@ -101,6 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--dtype", default="bfloat16", choices=["float32", "bfloat16"])
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--profile", action="store_true")
     return parser.parse_args()
 
