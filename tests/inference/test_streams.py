@@ -32,7 +32,14 @@ def threads_of_another():
 
 @pytest.mark.parametrize(
     ("items", "most", "parts"),
-    [(32, None, [8, 8, 8, 8]), (31, None, [10, 10, 11]), (32, 2, [16, 16]), (15, None, [15]), (64, 1, [64]), (0, None, [0])],
+    [
+        (32, None, [8, 8, 8, 8]),
+        (31, None, [10, 10, 11]),
+        (32, 2, [16, 16]),
+        (15, None, [15]),
+        (64, 1, [64]),
+        (0, None, [0]),
+    ],
 )
 @pytest.mark.usefixtures("four_threads")
 def test_a_batch_is_cut_into_parts_of_eight_and_more_and_stays_in_order(items, most, parts):
