@@ -4,7 +4,8 @@
 
 The plain loop is what one would write first: a pair at a time through the processor and `generate`. Tiles are held-out
 synthetic ones, half of them unchanged. `--clock cpu` counts the seconds that the process computed, for a machine that is
-shared; `--whole` measures batches that are not cut into parts side by side as well; `--profile` prints torch's table of what the captioner spends its time on.
+shared; `--whole` measures batches that are not cut into parts side by side as well; `--profile` prints torch's table of
+what the captioner spends its time on.
 """
 
 from __future__ import annotations

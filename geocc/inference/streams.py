@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Streams"]
 
 Result = TypeVar("Result")
-# A part reads all weights for itself: worth it only where they stay in the processor's cache.
+# A part reads all weights for itself, which costs little where they stay in the processor's cache. Its usual size, not a measured limit.
 _LARGEST_MODEL = 64 * 2**20
 _SMALLEST_PART = 8
 
