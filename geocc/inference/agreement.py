@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from geocc.inference.decoding import SpokenTokens, continue_greedily, read_prompts
+from geocc.inference.decoding import SpokenTokens, answer_log_probabilities, continue_greedily, read_prompts
 from geocc.inference.drafts import AnswerTree
 
 if TYPE_CHECKING:
@@ -48,12 +48,10 @@ def likeliest_of(
     """
     tree = AnswerTree.from_answers(answers)
     read = read_prompts(model, input_ids, image_features, tree=tree)
-    paths = [tree.path(end) for end in tree.ends]
-    totals = torch.stack([read.node_log_probability[:, path].sum(dim=1) for path in paths], dim=1)
-    chosen = totals.argmax(dim=1).tolist()
+    chosen = answer_log_probabilities(read).argmax(dim=1).tolist()
     values = read.node_log_probability.tolist()
     return [
-        SpokenTokens(list(answers[best]), [values[row][node] for node in paths[best]])
+        SpokenTokens(list(answers[best]), [values[row][node] for node in tree.path(tree.ends[best])])
         for row, best in enumerate(chosen)
     ]
 

@@ -20,9 +20,12 @@ __all__ = ["BatchRunner", "OnError", "TileFailure", "initial_batch_size", "is_ou
 
 OnError = Literal["record", "raise"]
 
-#: Beyond this, a larger batch costs memory and gains next to nothing: at 32 pairs the decoder's weights are read
-#: once for 32 captions and the matrix products are long saturated.
-LARGEST_AUTO_BATCH = 32
+#: Beyond this, a larger batch of a large model costs memory and gains next to nothing: at 32 pairs the decoder's weights are
+#: read once for 32 captions and the matrix products are long saturated.
+_LARGEST_BATCH = 32
+#: A small model spends much of a decoding step on things that cost the same for any number of rows.
+_LARGEST_BATCH_OF_SMALL_PAIRS = 64
+_SMALL_PAIR = 2**24  # bytes: 64 of them take 1 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,12 @@ def initial_batch_size(bytes_per_pair: int, bytes_free: int) -> int:
         bytes_free: Memory free on the captioner's device.
 
     Returns:
-        A power of two from 1 to 32 whose working memory stays within 60 percent of what is free.
+        A power of two from 1 to 32 whose working memory stays within 60 percent of what is free; up to 64 where a pair needs
+        16 MiB or less.
     """
     fitting = int(0.6 * bytes_free) // max(bytes_per_pair, 1)
-    return 1 << int(math.log2(min(max(fitting, 1), LARGEST_AUTO_BATCH)))
+    largest = _LARGEST_BATCH_OF_SMALL_PAIRS if bytes_per_pair <= _SMALL_PAIR else _LARGEST_BATCH
+    return 1 << int(math.log2(min(max(fitting, 1), largest)))
 
 
 class BatchRunner:

@@ -25,6 +25,7 @@ __all__ = [
     "OpenAnswers",
     "ReadPrompts",
     "SpokenTokens",
+    "answer_log_probabilities",
     "answer_probability",
     "continue_greedily",
     "is_plain_greedy",
@@ -139,8 +140,13 @@ def answer_probability(read: ReadPrompts) -> Tensor:
     Returns:
         `(B,)` float32 in [0, 1].
     """
+    return answer_log_probabilities(read).exp().sum(dim=1).clamp(max=1.0)
+
+
+def answer_log_probabilities(read: ReadPrompts) -> Tensor:
+    """Return how likely each of the tree's A answers is as a whole, `(B, A)` float32, natural logarithms."""
     paths = [read.node_log_probability[:, read.tree.path(end)].sum(dim=1) for end in read.tree.ends]
-    return torch.stack(paths).exp().sum(dim=0).clamp(max=1.0)
+    return torch.stack(paths, dim=1)
 
 
 @torch.inference_mode()

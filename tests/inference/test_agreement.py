@@ -90,8 +90,22 @@ def test_an_answer_that_is_refused_all_the_same_is_asked_for_again():
     first = [said.tokens for said in ask(is_refused=lambda _: False)]
     second = [said.tokens for said in ask(is_refused=lambda tokens: tokens in first)]
     assert all(said not in first for said in second)
-    stubborn = ask(is_refused=lambda _: True)
-    assert len(stubborn) == PAIRS
+
+
+def test_after_three_answers_that_are_refused_the_last_one_stands():
+    model, prompt, features = parts()
+    tried = []
+
+    def refuse(tokens):
+        tried.append(tokens)
+        return True
+
+    left = likeliest_other(model, prompt, features, refused=[[97, END]], is_refused=refuse, max_new_tokens=4)
+    assert [said.tokens for said in left] == tried[2 * PAIRS :]
+    for row in range(PAIRS):
+        attempts = tried[row::PAIRS]
+        assert len(attempts) == 3
+        assert all(attempts.count(attempt) == 1 for attempt in attempts)
 
 
 @pytest.fixture

@@ -72,7 +72,16 @@ def test_a_batch_size_below_one_is_refused():
 
 @pytest.mark.parametrize(
     ("bytes_per_pair", "bytes_free", "expected"),
-    [(1, 10**12, 32), (10**9, 10**9, 1), (10**9, 10**10, 4), (10**9, 0, 1), (0, 10**9, 32)],
+    [
+        (1, 10**12, 64),
+        (0, 10**9, 64),
+        (2**24, 10**12, 64),
+        (2**24, 10**9, 32),  # 35 of them fit
+        (2**24 + 1, 10**12, 32),
+        (10**9, 10**9, 1),
+        (10**9, 10**10, 4),
+        (10**9, 0, 1),
+    ],
 )
 def test_the_first_batch_size_fits_into_what_is_free(bytes_per_pair, bytes_free, expected):
     assert initial_batch_size(bytes_per_pair, bytes_free) == expected
