@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 
@@ -15,6 +16,11 @@ __all__ = ["choose_device", "choose_dtype", "free_memory"]
 PROBE_SIZE = 768
 #: Below this gain bfloat16 is not worth its rounding.
 WORTHWHILE_GAIN = 1.5
+# Products of both are timed in turns, and the quickest of each counts: the first ones warm up kernels and caches, and where another
+# program takes the processor from time to time, a few in a row are luck. Two runs on one machine should find one dtype, or
+# the second cannot go on from the first.
+_LEAST_TURNS, _MOST_TURNS = 4, 16
+_LONGEST_PROBE = 0.5  # seconds, once there were the fewest turns
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
@@ -71,15 +77,19 @@ def free_memory(device: torch.device) -> int:
 
 def _bfloat16_gain(device: torch.device) -> float:
     """Measure how much faster bfloat16 multiplies than float32: names and flags lie, a product does not."""
-    return _product_seconds(torch.float32, device) / _product_seconds(torch.bfloat16, device)
+    best = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
+    began = time.perf_counter()
+    for turn in range(_MOST_TURNS):
+        if turn >= _LEAST_TURNS and time.perf_counter() - began > _LONGEST_PROBE:
+            break
+        for dtype, seconds in best.items():
+            best[dtype] = min(seconds, _product_seconds(dtype, device))
+    return best[torch.float32] / best[torch.bfloat16]
 
 
 def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
     # Zeros: time does not depend on the values, and no random state is touched.
     operand = torch.zeros(PROBE_SIZE, PROBE_SIZE, dtype=dtype, device=device)
-    best = float("inf")
-    for _ in range(4):  # the first one warms up kernels and caches; the minimum ignores it
-        start = time.perf_counter()
-        torch.mm(operand, operand)[0, 0].item()
-        best = min(best, time.perf_counter() - start)
-    return best
+    start = time.perf_counter()
+    torch.mm(operand, operand)[0, 0].item()
+    return time.perf_counter() - start

@@ -1,5 +1,9 @@
+import random
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geocc.errors import InputError
 from geocc.inference.device import choose_device, choose_dtype, free_memory
@@ -34,6 +38,19 @@ def test_left_to_itself_it_is_the_faster_one(gain, expected, monkeypatch):
     seconds = {torch.float32: gain, torch.bfloat16: 1.0}
     monkeypatch.setattr("geocc.inference.device._product_seconds", lambda dtype, _: seconds[dtype])
     assert choose_dtype("auto", torch.device("cpu")) is expected
+
+
+@given(st.integers(0, 2**32), st.sampled_from([(2.1, torch.bfloat16), (1.1, torch.float32)]))
+def test_another_program_that_takes_the_processor_now_and_then_changes_nothing(seed, case):
+    gain, expected = case
+    chance = random.Random(seed)
+
+    def seconds(dtype, _):
+        return (5.0 if chance.random() < 0.3 else 1.0) * (gain if dtype is torch.float32 else 1.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geocc.inference.device._product_seconds", seconds)
+        assert choose_dtype("auto", torch.device("cpu")) is expected
 
 
 def test_the_probe_touches_no_random_state():
