@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -40,14 +41,15 @@ def initial_batch_size(bytes_per_pair: int, bytes_free: int) -> int:
 
     Args:
         bytes_per_pair: Working memory that one pair needs.
-        bytes_free: Memory free on the captioner's device.
+        bytes_free: Memory free on the captioner's device; `sys.maxsize` where that is not known, as behind an endpoint.
 
     Returns:
-        A power of two from 1 to 32 whose working memory stays within 60 percent of what is free; up to 64 where a pair needs
-        16 MiB or less.
+        A power of two from 1 to 32 whose working memory stays within 60 percent of what is free; up to 64 where a pair is
+        known to need 16 MiB or less.
     """
     fitting = int(0.6 * bytes_free) // max(bytes_per_pair, 1)
-    largest = _LARGEST_BATCH_OF_SMALL_PAIRS if bytes_per_pair <= _SMALL_PAIR else _LARGEST_BATCH
+    small = bytes_per_pair <= _SMALL_PAIR and bytes_free < sys.maxsize
+    largest = _LARGEST_BATCH_OF_SMALL_PAIRS if small else _LARGEST_BATCH
     return 1 << int(math.log2(min(max(fitting, 1), largest)))
 
 

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +80,7 @@ def test_a_batch_size_below_one_is_refused():
         (2**24, 10**12, 64),
         (2**24, 10**9, 32),  # 35 of them fit
         (2**24 + 1, 10**12, 32),
+        (1, sys.maxsize, 32),  # nobody knows
         (10**9, 10**9, 1),
         (10**9, 10**10, 4),
         (10**9, 0, 1),
