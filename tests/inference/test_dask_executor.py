@@ -25,6 +25,8 @@ from geocc.journal import journal_path
 
 SIZE, SIDE = 16, 8
 ROUNDED = ["change_probability", "confidence"]
+# On a busy machine workers that were killed take longer to come back than a user is left without a word.
+may_be_slow_to_return = pytest.mark.filterwarnings("ignore:the Dask cluster has no workers:RuntimeWarning")
 NAMES = [f"r{row * SIZE:06d}_c{col * SIZE:06d}" for row in range(SIDE) for col in range(SIDE)]
 
 
@@ -89,6 +91,7 @@ def test_a_series_is_captioned_pair_by_pair(client, paths):
     assert geocc.caption_series(three, executor=client, **options).equals(geocc.caption_series(three, **options))
 
 
+@may_be_slow_to_return
 @pytest.mark.parametrize("how", ["kill", "segfault", "exit"])
 def test_a_worker_that_dies_costs_no_tile(client, paths, tmp_path, how):
     victim = random.choice(NAMES)
@@ -97,6 +100,7 @@ def test_a_worker_that_dies_costs_no_tile(client, paths, tmp_path, how):
     assert (tmp_path / "died").exists()
 
 
+@may_be_slow_to_return
 def test_a_tile_that_kills_every_worker_fails_alone(client, paths):
     layer = caption(paths, small_parts(client), model=DeadlyStub(dies_on=NAMES[21])).set_index("tile_id")
     clean = caption(paths).set_index("tile_id")
