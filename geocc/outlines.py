@@ -1,4 +1,4 @@
-"""Where in its tile a change lies: outlines by a change scout for the changed tiles of a captioned layer."""
+"""Where in its tile a change lies, and from what to what: outlines by a change scout for the changed tiles of a captioned layer."""
 
 from __future__ import annotations
 
@@ -41,12 +41,30 @@ class _Patch:
         probability: Mean over its pixels.
         share: Of the tile.
         outlined: False for a whole tile in which nothing stood out.
+        covers: What stood there at either date, likeliest of all pairs of two covers, and how likely the pair is; None where that
+            is not known.
     """
 
     outline: BaseGeometry
     probability: float
     share: float
     outlined: bool
+    covers: tuple[str, str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a scout says of a tile.
+
+    Attributes:
+        chances: `(H, W)` probability of change at each pixel, 0 where a date has no data.
+        covers: `(T=2, covers, S, S)` probabilities of what stands in its cells; None from a scout without covers.
+        names: Of the covers.
+    """
+
+    chances: NDArray[np.float32]
+    covers: NDArray[np.float32] | None
+    names: Sequence[str]
 
 
 def outline_changes(
@@ -69,9 +87,9 @@ def outline_changes(
 ) -> gpd.GeoDataFrame:
     """Draw the outlines of what changed inside the changed tiles of a layer.
 
-    A caption speaks of a tile; the outlines say where in it. They are a change scout's, whichever model wrote the captions, and
-    know nothing of the words: a tile whose caption tells of a house may have a mown meadow outlined as well. Only changed
-    tiles are read.
+    A caption speaks of a tile; the outlines say where in it, and what stood there before and after. They are a change scout's,
+    whichever model wrote the captions, and know nothing of the words: a tile whose caption tells of a house may have a mown
+    meadow outlined as well. Only changed tiles are read.
 
     Args:
         changes: What `caption_changes` or `read_layer` returned, or a selection of its rows.
@@ -92,8 +110,10 @@ def outline_changes(
 
     Returns:
         One row for every patch of changed ground, in the CRS of the common grid, with the columns `tile_id`, `caption`,
-        `change_probability` (mean over the patch), `share` (of the tile), `outlined` and `geometry`. A changed tile in
-        which nothing reaches the threshold keeps one row with its footprint and `outlined` False.
+        `cover_t1` and `cover_t2` (what most likely stood there at either date; missing from a scout that tells no covers apart),
+        `cover_probability` (of both at once, not calibrated), `change_probability` (mean over the patch), `share` (of the tile),
+        `outlined` and `geometry`. A changed tile in which nothing reaches the threshold keeps one row with its footprint,
+        `outlined` False and no covers.
 
     Raises:
         InputError: An argument cannot be used, `changes` is no layer of captions, or its tiles do not lie on the grid of
@@ -132,8 +152,8 @@ def outline_changes(
     settings = {"threshold": threshold, "min_share": min_share}
     found = [
         (tile, patch)
-        for tile, chances in _look(tiles, pair, seer, progress=progress)
-        for patch in _patches(chances, tile.window, threshold=threshold, min_share=min_share)
+        for tile, seen in _look(tiles, pair, seer, progress=progress)
+        for patch in _patches(seen, tile.window, threshold=threshold, min_share=min_share)
     ]
     layer = _frame(found, pair)
     layer.attrs["geocc"] = _metadata(changes, pair, seer, settings)
@@ -154,8 +174,8 @@ def _load(
 
 def _look(
     tiles: Sequence[TileLabel], pair: ScenePair, scout: ScoutCaptioner, *, progress: bool
-) -> Iterator[tuple[TileLabel, NDArray[np.float32]]]:
-    """Yield every tile with the probability of change at each of its pixels, 0 where a date has no data."""
+) -> Iterator[tuple[TileLabel, _Seen]]:
+    """Yield every tile with what the scout says of it."""
     from tqdm.auto import tqdm
 
     from geocc.inference.captioner import TileBatch
@@ -166,8 +186,9 @@ def _look(
                 read = [pair.read(tile.window) for tile in part]
                 images = np.stack([one.image for one in read])
                 maps = scout.maps(TileBatch(images, tuple(tile.tile_id for tile in part)))
-                for tile, one, cells in zip(part, read, maps, strict=True):
-                    yield tile, np.where(one.valid, _to_pixels(cells, shape), 0)
+                for number, (tile, one) in enumerate(zip(part, read, strict=True)):
+                    chances = np.where(one.valid, _to_pixels(maps.change[number], shape), 0)
+                    yield tile, _Seen(chances, None if maps.covers is None else maps.covers[number], scout.covers)
                 bar.update(len(part))
 
 
@@ -184,15 +205,14 @@ def _to_pixels(cells: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np
     return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _patches(
-    chances: NDArray[np.float32], window: PixelWindow, *, threshold: float, min_share: float
-) -> Iterator[_Patch]:
+def _patches(seen: _Seen, window: PixelWindow, *, threshold: float, min_share: float) -> Iterator[_Patch]:
     """Yield the connected ground that reaches the threshold, or else the whole tile."""
     import rasterio.features
     import scipy.ndimage
     import shapely
     from affine import Affine
 
+    chances = seen.chances
     labels, count = scipy.ndimage.label(chances >= threshold)
     pixels = np.bincount(labels.ravel(), minlength=count + 1)
     kept = np.flatnonzero(pixels >= max(min_share * chances.size, 1))
@@ -208,10 +228,26 @@ def _patches(
             probability=float(means[np.searchsorted(kept, number)]),
             share=float(pixels[number] / chances.size),
             outlined=True,
+            covers=_covers(seen, labels == number),
         )
     if not len(kept):
         whole = shapely.box(window.col, window.row, window.col + window.width, window.row + window.height)
         yield _Patch(whole, probability=float(chances.max()), share=1.0, outlined=False)
+
+
+def _covers(seen: _Seen, patch: NDArray[np.bool_]) -> tuple[str, str, float] | None:
+    """Return the likeliest pair of two covers of a patch, before and after, and how likely it is."""
+    if seen.covers is None:
+        return None
+    side = seen.covers.shape[-1]
+    rows, cols = np.nonzero(patch)
+    cells = rows * side // patch.shape[0] * side + cols * side // patch.shape[1]
+    pixels = np.bincount(cells, minlength=side * side)
+    before, after = seen.covers.reshape(*seen.covers.shape[:2], -1) @ (pixels / pixels.sum())
+    both = np.outer(before, after)
+    np.fill_diagonal(both, 0)  # what stayed the same did not change
+    first, second = map(int, np.unravel_index(both.argmax(), both.shape))
+    return seen.names[first], seen.names[second], float(both[first, second])
 
 
 def _frame(found: Sequence[tuple[TileLabel, _Patch]], pair: ScenePair) -> gpd.GeoDataFrame:
@@ -225,12 +261,17 @@ def _frame(found: Sequence[tuple[TileLabel, _Patch]], pair: ScenePair) -> gpd.Ge
     columns = {
         "tile_id": [tile.tile_id for tile, _ in found],
         "caption": [tile.captions[0] for tile, _ in found],
+        "cover_t1": [patch.covers and patch.covers[0] for _, patch in found],
+        "cover_t2": [patch.covers and patch.covers[1] for _, patch in found],
+        "cover_probability": np.array(
+            [patch.covers[2] if patch.covers else np.nan for _, patch in found], dtype=np.float64
+        ),
         "change_probability": np.array([patch.probability for _, patch in found], dtype=np.float64),
         "share": np.array([patch.share for _, patch in found], dtype=np.float64),
         "outlined": np.array([patch.outlined for _, patch in found], dtype=bool),
     }
     frame = gpd.GeoDataFrame(columns, geometry=ground, crs=grid_crs(pair.geobox).proj)
-    return frame.astype({"tile_id": "string", "caption": "string"})
+    return frame.astype(dict.fromkeys(("tile_id", "caption", "cover_t1", "cover_t2"), "string"))
 
 
 def _metadata(

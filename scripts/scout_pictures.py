@@ -42,7 +42,7 @@ def draw_maps(model: Path) -> None:
     pairs = pairs[:SHOWN]
     images = np.stack([np.stack([pair.t1, pair.t2]) for pair in pairs])
     scout, batch = ScoutCaptioner.from_pretrained(model), TileBatch(images, tuple(map(str, range(len(pairs)))))
-    told, maps = scout.caption(batch), scout.maps(batch)
+    told, maps = scout.caption(batch), scout.maps(batch).change
     width, height = 4 * SIDE_PX + GAP_PX, SIDE_PX + TEXT_PX + GAP_PX
     sheet = Image.new("RGB", (COLUMNS * width, -(-len(pairs) // COLUMNS) * height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)

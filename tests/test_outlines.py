@@ -15,7 +15,7 @@ import geocc
 from geocc.cli.app import app, register_commands
 from geocc.errors import InputError, MissingCRSError, ModelNotFoundError, WriteError
 from geocc.inference import Caption
-from geocc.inference.scout import ScoutCaptioner
+from geocc.inference.scout import ScoutCaptioner, ScoutMaps
 
 UTM = "EPSG:32614"
 NORTH_UP = Affine(2.0, 0.0, 600_000.0, 0.0, -2.0, 5_200_000.0)
@@ -33,11 +33,24 @@ class Bright:
     """In place of the network: a cell changed where the later date is brighter, as its pixels' mean has it."""
 
     details = {"name": "bright"}  # noqa: RUF012 - as the real one has it
+    covers = ()
 
     def maps(self, batch):
         difference = batch.images[:, 1].astype(float).mean(axis=1) - batch.images[:, 0].astype(float).mean(axis=1)
         cells = difference.reshape(len(batch), CELLS, SIDE // CELLS, CELLS, SIDE // CELLS).mean(axis=(2, 4))
-        return (cells / 100).clip(0, 1).astype(np.float32)
+        return ScoutMaps((cells / 100).clip(0, 1).astype(np.float32), None)
+
+
+class Telling(Bright):
+    """It tells covers apart besides, by how red they are: trees at 0, grass from 100 on, a house from 150 on."""
+
+    covers = ("trees", "grass", "house")
+
+    def maps(self, batch):
+        red = batch.images[:, :, 0].reshape(len(batch), 2, CELLS, SIDE // CELLS, CELLS, SIDE // CELLS).mean(axis=(3, 5))
+        which = np.digitize(red, [100, 150])
+        covers = np.where(np.arange(3)[:, None, None] == which[:, :, None], 0.8, 0.1).astype(np.float32)
+        return super().maps(batch)._replace(covers=covers)
 
 
 class Told:
@@ -106,6 +119,34 @@ def test_every_patch_of_every_changed_tile_is_outlined_and_names_its_tile():
     assert outlines["tile_id"].tolist() == ["r000000_c000000"] * 2 + ["r000064_c000128"]
     tiles = layer.set_index("tile_id").geometry
     assert outlines.geometry.within(tiles.loc[outlines["tile_id"]].reset_index(drop=True).buffer(1e-6)).all()
+
+
+def test_an_outline_says_what_stood_there_before_and_after(monkeypatch):
+    monkeypatch.setattr(ScoutCaptioner, "from_pretrained", lambda *_args, **_kwargs: Telling())
+    before, after = np.full((64, 64), 50), np.full((64, 64), 50)
+    before[40:60, 40:60] = 110
+    after[4:20, 4:20] = 110
+    after[40:60, 40:60] = 255
+    outlines = outlines_of((raster(before), raster(after))).sort_values("share")
+    assert outlines[["cover_t1", "cover_t2"]].values.tolist() == [["trees", "grass"], ["grass", "house"]]
+    assert outlines["cover_probability"].tolist() == pytest.approx([0.64, 0.64])  # of 0.8 twice
+
+
+def test_both_dates_of_an_outline_are_of_different_covers_though_each_is_likeliest_alone(monkeypatch):
+    monkeypatch.setattr(ScoutCaptioner, "from_pretrained", lambda *_args, **_kwargs: Telling())
+    before, after = np.full((64, 64), 160), np.full((64, 64), 160)
+    after[8:32, 8:32] = 250
+    (row,) = outlines_of((raster(before), raster(after)))[["cover_t1", "cover_t2", "cover_probability"]].itertuples(
+        index=False
+    )
+    assert row.cover_t1 != row.cover_t2
+    assert row.cover_probability == pytest.approx(0.08, abs=0.01)
+
+
+def test_a_scout_that_tells_no_covers_apart_leaves_them_missing(tmp_path):
+    outlines = outlines_of(scene((4, 4, 12, 12)), output=tmp_path / "outlines.gpkg")
+    assert outlines[["cover_t1", "cover_t2", "cover_probability"]].isna().all(axis=None)
+    assert gpd.read_file(tmp_path / "outlines.gpkg")["cover_t1"].isna().all()
 
 
 def test_tiles_that_did_not_change_are_not_read(monkeypatch):

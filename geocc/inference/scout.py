@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -27,19 +27,46 @@ if TYPE_CHECKING:
 
     from geocc.model.scout import ChangeScout, ScoutOutput
 
-__all__ = ["CHANGED_SENTENCE", "ScoutCaptioner"]
+__all__ = ["CHANGED_SENTENCE", "ScoutCaptioner", "ScoutMaps"]
 
 #: What a scout says of a tile that changed; what it changed into is for a model with words to say.
 CHANGED_SENTENCE = "something has changed"
 _WEIGHTS = "model.safetensors"
-# Ground changed, or not, however the pair is turned and whichever date is said to be the first. Of each view: how it is turned,
-# which done again turns its map back, and whether the dates are exchanged.
-_VIEWS: tuple[tuple[Callable[[Tensor], Tensor], bool], ...] = (
-    (lambda pixels: pixels, False),
-    (lambda pixels: pixels.transpose(-1, -2), True),
-    (lambda pixels: pixels.flip(-1), False),
-    (lambda pixels: pixels.flip(-2), True),
+
+
+class _View(NamedTuple):
+    """How a pair is looked at.
+
+    Attributes:
+        turn: How it is turned, which done again turns a map back.
+        exchanged: Whether the dates are exchanged.
+    """
+
+    turn: Callable[[Tensor], Tensor]
+    exchanged: bool
+
+
+# Ground changed, or not, however the pair is turned and whichever date is said to be the first.
+_VIEWS = (
+    _View(lambda pixels: pixels, exchanged=False),
+    _View(lambda pixels: pixels.transpose(-1, -2), exchanged=True),
+    _View(lambda pixels: pixels.flip(-1), exchanged=False),
+    _View(lambda pixels: pixels.flip(-2), exchanged=True),
 )
+
+
+class ScoutMaps(NamedTuple):
+    """What a scout sees in the cells of tiles, `S` of them on a side, each the mean of its views.
+
+    Attributes:
+        change: `(B, S, S)` probabilities in [0, 1] that the ground changed. Not calibrated: in training a changed cell counts
+            for more than an unchanged one.
+        covers: `(B, T=2, covers, S, S)` probabilities in [0, 1] of what stands there at either date, should it have changed; None
+            from a scout that tells no covers apart.
+    """
+
+    change: NDArray[np.float32]
+    covers: NDArray[np.float32] | None
 
 
 class ScoutCaptioner:
@@ -171,7 +198,7 @@ class ScoutCaptioner:
         Raises:
             CaptionError: The network's probabilities are not numbers.
         """
-        logits = [found.change_logits.double() for _, found in self._look(batch)]
+        logits = [seen.change_logits.double() for _, seen in self._look(batch)]
         chances = torch.stack(logits).mean(dim=0).sigmoid().tolist()  # float32 knows no chance between 1 and 1 - 6e-8
         require_numbers([(chance,) for chance in chances], dtype=str(self._dtype))
         limit = 0.0 if self._skip_unchanged is None else self._skip_unchanged
@@ -185,34 +212,45 @@ class ScoutCaptioner:
             for chance in chances
         ]
 
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Names of what it tells apart on changed ground, in the order of its maps; empty for a scout that does not."""
+        return tuple(self._scout.config.covers)
+
     @torch.inference_mode()
-    def maps(self, batch: TileBatch) -> NDArray[np.float32]:
-        """Say of every cell of the batch's tiles how likely it changed.
+    def maps(self, batch: TileBatch) -> ScoutMaps:
+        """Say of every cell of the batch's tiles how likely it changed, and from what to what.
 
         Args:
             batch: The tiles.
 
-        Returns:
-            `(B, input_size / 4, input_size / 4)` probabilities in [0, 1], each the mean of the views. Not calibrated: in
-            training a changed cell counts for more than an unchanged one.
-
         Raises:
             CaptionError: The network's probabilities are not numbers.
         """
-        logits = [turn(found.map_logits.float()) for turn, found in self._look(batch)]
-        chances: NDArray[np.float32] = torch.stack(logits).mean(dim=0).sigmoid().cpu().numpy()
-        require_numbers([(float(chance),) for chance in chances.mean(axis=(1, 2))], dtype=str(self._dtype))
-        return chances
+        found = self._look(batch)
+        logits = [view.turn(seen.map_logits.float()) for view, seen in found]
+        change: NDArray[np.float32] = torch.stack(logits).mean(dim=0).sigmoid().cpu().numpy()
+        told = [
+            view.turn(seen.cover_logits.float().flip(1) if view.exchanged else seen.cover_logits.float())
+            for view, seen in found
+            if seen.cover_logits is not None
+        ]
+        covers = torch.stack(told).mean(dim=0).softmax(dim=2).cpu().numpy() if told else None
+        for chances in (change, covers):
+            if chances is not None:
+                means = chances.mean(axis=tuple(range(1, chances.ndim)))
+                require_numbers([(float(mean),) for mean in means], dtype=str(self._dtype))
+        return ScoutMaps(change, covers)
 
-    def _look(self, batch: TileBatch) -> list[tuple[Callable[[Tensor], Tensor], ScoutOutput]]:
-        """Return what each view finds, and what turns its map back."""
+    def _look(self, batch: TileBatch) -> list[tuple[_View, ScoutOutput]]:
+        """Return what is found in each view."""
         images = torch.from_numpy(batch.images).to(self._scout.device)
         mixed = self._dtype != torch.float32
         with torch.autocast(images.device.type, self._dtype) if mixed else contextlib.nullcontext():
             pixels = self._scout.pixel_values(images)
             return [
-                (turn, self._scout(turn(pixels.flip(1) if exchanged else pixels)))
-                for turn, exchanged in _VIEWS[: self._views]
+                (view, self._scout(view.turn(pixels.flip(1) if view.exchanged else pixels)))
+                for view in _VIEWS[: self._views]
             ]
 
 

@@ -1,4 +1,4 @@
-"""The change scout: a small convolutional network that says whether, and where, two dates differ. It has no words.
+"""The change scout: a small convolutional network that says whether, where, and from what to what two dates differ. It has no words.
 
 geocc's own, not CCExpert's. A large model spends the same seconds on every pair; most ground has not changed, and a network of
 four million parameters that learned nothing else finds that out for a few thousandths of the price. Both dates go through one
@@ -26,13 +26,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["ChangeScout", "ChangeScoutConfig", "ScoutOutput", "load_scout"]
+__all__ = ["COVERS", "ChangeScout", "ChangeScoutConfig", "ScoutOutput", "load_scout"]
+
+COVERS = (
+    "water",
+    "vegetation",
+    "ground",
+    "building",
+    "road",
+    "parking lot",
+    "trees",
+    "bare land",
+    "grass",
+    "crops",
+    "built-up land",
+    "flooded ground",
+    "burnt ground",
+)
+"""What stands on the ground, in the numbers of the label images of geocc's own data, from 1. Vegetation and ground are all that spectral
+indices tell of what is not water; the others are those of painted scenes."""
 
 #: Pixels along the side of a cell of the change map.
 CELL = 4
 _DATES = 2
 #: A configuration is not to be trusted: beyond this it is damaged, or made to fill the memory.
 _WIDEST = 2048
+_MOST_COVERS, _LONGEST_NAME = 254, 64
 # So many of the likeliest cells are looked at together: a change of that size shows as a whole.
 _LIKELIEST = 8
 
@@ -46,6 +65,8 @@ class ChangeScoutConfig(PretrainedConfig):
         widths: Channels of the levels, from cells of 4 pixels on, each level half as fine as the one before.
         depths: Residual blocks of the levels.
         merged_width: Channels in which the levels of both dates are merged.
+        covers: Names of what it tells apart on changed ground, in the order of their numbers in label images, from 1; at least
+            two, or none for a scout that says only whether ground changed.
         margin: Pixels by which tiles are mirrored outwards before they are looked at, a multiple of half the coarsest cell: what
             an edge cuts to a sliver is seen twice as wide, and away from the zeros that convolutions put around an image.
         folded: Whether the norms are worked into the convolutions, as `ChangeScout.folded` does it.
@@ -63,6 +84,7 @@ class ChangeScoutConfig(PretrainedConfig):
         widths: Sequence[int] = (64, 128, 160, 192),
         depths: Sequence[int] = (2, 3, 2, 2),
         merged_width: int = 64,
+        covers: Sequence[str] = (),
         margin: int = 0,
         folded: bool = False,
         image_mean: float = 0.45,
@@ -81,6 +103,7 @@ class ChangeScoutConfig(PretrainedConfig):
                 f"image_size is {image_size}; {len(widths)} levels need a multiple of {coarsest}, such as 128, and at most "
                 f"{_WIDEST}."
             )
+        self.covers = _checked_covers(covers)
         step = max(CELL, coarsest // 2)
         if not 0 <= margin < image_size or margin % step:
             raise InputError(
@@ -110,11 +133,14 @@ class ScoutOutput(NamedTuple):
         change_logits: `(B,)` whether the ground of the pair changed.
         map_logits: `(B, image_size / 4, image_size / 4)` which cells of it did.
         features: `(B, C, image_size / 4, image_size / 4)` what the map was read from.
+        cover_logits: `(B, T=2, covers, image_size / 4, image_size / 4)` what stands on either date where the ground changed;
+            of other ground they say nothing. None for a scout without covers.
     """
 
     change_logits: Tensor
     map_logits: Tensor
     features: Tensor
+    cover_logits: Tensor | None = None
 
 
 class ChangeScout(PreTrainedModel):
@@ -151,12 +177,22 @@ class ChangeScout(PreTrainedModel):
         )
         self.refine = nn.ModuleList(_convolution(merged, merged, 3, norm=norm) for _ in widths[:-1])
         self.map_head = nn.Conv2d(merged, 1, 1)
+        self.cover_head = nn.Conv2d(merged, _DATES * len(config.covers), 1) if config.covers else None
         self.pair_1 = nn.Linear(2 * len(widths) * merged + 1, merged)
         self.pair_2 = nn.Linear(merged, 1)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave torch's own start, under which the last step of each residual block is nothing."""
+
+    def knowing(self, covers: Sequence[str]) -> ChangeScout:
+        """Return a scout of the same weights that tells these covers apart: itself, where it does, or with a head to be trained."""
+        if list(covers) == self.config.covers:
+            return self
+        scout = ChangeScout(ChangeScoutConfig(**self.config.to_dict() | {"covers": list(covers)}))
+        kept = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("cover_head.")}
+        scout.load_state_dict(kept, strict=False)
+        return scout
 
     def folded(self) -> ChangeScout:
         """Return a scout that says the same and has its norms worked into its convolutions; not to be trained on."""
@@ -223,7 +259,9 @@ class ChangeScout(PreTrainedModel):
         pooled = [part for level in seen for part in (level.amax((2, 3)), level.mean((2, 3)))]
         logits = self.pair_2(F.relu(self.pair_1(torch.cat([*pooled, likeliest], dim=1))))
         inside = slice(margin // CELL, (margin + self.config.image_size) // CELL)
-        return ScoutOutput(logits.squeeze(1), cells.squeeze(1)[:, inside, inside], state[:, :, inside, inside])
+        features = state[:, :, inside, inside]
+        covers = None if self.cover_head is None else self.cover_head(features).unflatten(1, (_DATES, -1))
+        return ScoutOutput(logits.squeeze(1), cells.squeeze(1)[:, inside, inside], features, covers)
 
 
 def load_scout(folder: Path) -> ChangeScout:
@@ -243,6 +281,18 @@ def load_scout(folder: Path) -> ChangeScout:
             f"{folder} does not hold a change scout: {error}. Expected a folder that geocc.training.train_scout wrote."
         ) from error
     return scout
+
+
+def _checked_covers(covers: object) -> list[str]:
+    """Return names that can be shown; they stand beside untrusted weights."""
+    names = list(covers) if isinstance(covers, list | tuple) else [covers]
+    shown = [name for name in names if isinstance(name, str) and name.isprintable() and 0 < len(name) <= _LONGEST_NAME]
+    if len(set(shown)) < len(names) or len(names) == 1 or len(names) > _MOST_COVERS:
+        raise InputError(
+            f"covers are {str(names)[:200]}; expected none, or from 2 to {_MOST_COVERS} different names of at most {_LONGEST_NAME} "
+            "printable characters, such as ['water', 'trees']."
+        )
+    return shown
 
 
 class _Block(nn.Module):

@@ -24,7 +24,7 @@ from transformers import Trainer, TrainingArguments
 
 from geocc.errors import InputError, ReadError
 from geocc.model.registry import resolve_model
-from geocc.model.scout import CELL, ChangeScout, ChangeScoutConfig, load_scout
+from geocc.model.scout import CELL, COVERS, ChangeScout, ChangeScoutConfig, load_scout
 from geocc.training.images import read_change, read_pair
 from geocc.training.run import globals_kept, refuse_used
 from geocc.training.strict import Settings
@@ -46,7 +46,7 @@ _FULL = 254
 
 # Changed cells are few, and to miss one is worse than to see one too many.
 _CHANGED_WEIGHT = 4.0
-_MAP_SHARE, _OVERLAP_SHARE, _CLASS_SHARE = 2.0, 0.5, 0.3
+_MAP_SHARE, _OVERLAP_SHARE, _COVER_SHARE = 2.0, 0.5, 0.3
 
 
 class ScoutRecipe(Settings):
@@ -60,7 +60,8 @@ class ScoutRecipe(Settings):
         weight_decay: AdamW's.
         changed_weight: What a changed pair counts beside an unchanged one; more than 1 for a scout that should miss few.
         colour: Spread of the random gain and shift of each band of each date; 0 for none.
-        classes: Classes of the label images, from 1.
+        covers: Names of the classes of the label images, in the order of their numbers from 1; empty to learn none of them. Left
+            out, those of the start or the configuration, and `geocc.model.scout.COVERS` where these have none.
         compile: Have torch compile the network; worth it for a few hundred steps or more.
         checkpoint_every: Steps between checkpoints.
         seed: Of the start, the order and the augmentation.
@@ -73,7 +74,7 @@ class ScoutRecipe(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     changed_weight: Annotated[float, Field(gt=0)] = 1.0
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    classes: Annotated[int, Field(ge=1, le=254)] = 13
+    covers: tuple[str, ...] | None = None
     compile: bool = False
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     seed: int = 0
@@ -192,6 +193,11 @@ class StoredPairs(Dataset[dict[str, Any]]):
         """Return the number of pairs."""
         return len(self._arrays["changed"])
 
+    @property
+    def highest_label(self) -> int:
+        """Highest class that the label images hold; 0 where they hold none."""
+        return int(self._arrays["labels"].max())
+
     def __getitem__(self, at: int) -> dict[str, Any]:
         """Return the arrays of one pair."""
         return {name: np.array(array[at]) for name, array in self._arrays.items()}
@@ -223,7 +229,7 @@ def train_scout(
         The scout, in `eval` mode. Its logits are not calibrated.
 
     Raises:
-        InputError: Both `start` and `config` are given.
+        InputError: Both `start` and `config` are given, or label images hold numbers that the covers do not name.
         ModelNotFoundError: There is no model `start`.
         CheckpointError: `start` is no scout.
         WriteError: `output` holds a run already, and `resume` is not set.
@@ -239,6 +245,8 @@ def train_scout(
     with globals_kept():
         torch.manual_seed(recipe.seed)
         scout = ChangeScout(config or ChangeScoutConfig()) if start is None else load_scout(resolve_model(start).path)
+        scout = scout.knowing((scout.config.covers or COVERS) if recipe.covers is None else recipe.covers)
+        _check_labels(pairs, scout.config.covers)
         _train(pairs, folder, scout, recipe, resume=resume)
     draft = folder / ".model.draft"
     shutil.rmtree(draft, ignore_errors=True)  # cut short
@@ -247,6 +255,15 @@ def train_scout(
     shutil.rmtree(folder / "model", ignore_errors=True)
     draft.replace(folder / "model")
     return scout
+
+
+def _check_labels(pairs: Sequence[StoredPairs], covers: Sequence[str]) -> None:
+    highest = max((stored.highest_label for stored in pairs), default=0)
+    if covers and highest > len(covers):
+        raise InputError(
+            f"label images hold the class {highest}, and there are {len(covers)} covers: {', '.join(covers)}; name all classes, as "
+            "in ScoutRecipe(covers=(...)), or learn none of them with ScoutRecipe(covers=())."
+        )
 
 
 def _train(
@@ -326,13 +343,12 @@ class _Collator:
 
 
 class _Student(nn.Module):
-    """A scout with the heads and the loss that only training knows."""
+    """A scout with its loss."""
 
     def __init__(self, scout: ChangeScout, recipe: ScoutRecipe) -> None:
         super().__init__()
         self.scout = scout
         self.changed_weight = recipe.changed_weight
-        self.classes = nn.Conv2d(scout.config.merged_width, 2 * (recipe.classes + 1), 1)
 
     def forward(self, pixel_values: Tensor, masks: Tensor, labels: Tensor, changed: Tensor) -> dict[str, Tensor]:
         found = self.scout(pixel_values)
@@ -347,10 +363,16 @@ class _Student(nn.Module):
         likely = cells.sigmoid() * known
         overlap = (2 * (likely * shares).sum((1, 2)) + 1) / (likely.sum((1, 2)) + shares.sum((1, 2)) + 1)
         loss = loss + _OVERLAP_SHARE * ((1 - overlap) * changed).mean()
-        where = shares > 0.5  # most of the cell
-        told = self.classes(found.features).float().unflatten(1, (2, -1))
-        for date in (0, 1):
-            right = torch.where(where, labels[:, date], 0)
-            wrong = F.cross_entropy(told[:, date], right, ignore_index=0, reduction="sum")
-            loss = loss + _CLASS_SHARE * wrong / ((right > 0).sum() + 1)
+        if found.cover_logits is not None:
+            loss = loss + _COVER_SHARE * _cover_loss(found.cover_logits.float(), labels, where=shares > 0.5)
         return {"loss": loss}
+
+
+def _cover_loss(logits: Tensor, labels: Tensor, *, where: Tensor) -> Tensor:
+    """Return what the covers of either date cost, over the cells in which they are known."""
+    loss = logits.new_zeros(())
+    for date in (0, 1):
+        right = torch.where(where, labels[:, date], 0) - 1  # numbered from 1; 0 is not known
+        wrong = F.cross_entropy(logits[:, date], right, ignore_index=-1, reduction="sum")
+        loss = loss + wrong / ((right >= 0).sum() + 1)
+    return loss

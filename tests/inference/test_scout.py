@@ -26,6 +26,7 @@ from geocc.model.scout import ChangeScout, ChangeScoutConfig
 def folder(tmp_path):
     torch.manual_seed(0)
     sizes = {"image_size": 32, "stem_width": 4, "widths": (8, 8), "depths": (1, 1), "merged_width": 4}
+    sizes["covers"] = ["water", "trees", "road"]
     scout = ChangeScout(ChangeScoutConfig(**sizes))
     with torch.no_grad():  # a logit is the largest difference of the dates, more or less
         scout.pair_2.weight.normal_(0, 3)
@@ -59,6 +60,36 @@ def test_it_says_whether_each_tile_changed_and_how_likely_that_is(folder):
     assert {caption.text for caption in told if not caption.changed} <= {NO_CHANGE_SENTENCES[0]}
     assert {caption.text for caption in told if caption.changed} <= {"something has changed"}
     assert all(caption.decoded for caption in told)
+
+
+def test_its_maps_are_the_mean_of_four_views_each_turned_back_and_its_dates_put_back(folder):
+    captioner = ScoutCaptioner.from_pretrained(folder, device="cpu", dtype="float32")
+    images = batch().images
+    scout = ChangeScout.from_pretrained(folder).eval()
+    views = [(images, None, False), (images[:, ::-1].swapaxes(-1, -2), (-1, -2), True)]
+    views += [(images[..., ::-1], -1, False), (images[:, ::-1, :, ::-1], -2, True)]
+    changes, covers = [], []
+    for view, back, exchanged in views:
+        with torch.inference_mode():
+            found = scout(scout.pixel_values(torch.from_numpy(view.copy())))
+        change, cover = found.map_logits, found.cover_logits
+        if back is not None:
+            change, cover = (
+                one.transpose(*back) if isinstance(back, tuple) else one.flip(back) for one in (change, cover)
+            )
+        changes.append(change)
+        covers.append(cover.flip(1) if exchanged else cover)
+    maps = captioner.maps(batch())
+    np.testing.assert_allclose(maps.change, torch.stack(changes).mean(0).sigmoid().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(maps.covers, torch.stack(covers).mean(0).softmax(2).numpy(), rtol=1e-5)
+    assert captioner.covers == ("water", "trees", "road")
+
+
+def test_a_scout_without_covers_has_maps_of_change_alone(folder):
+    plain = ChangeScout.from_pretrained(folder).knowing([])
+    captioner = ScoutCaptioner(plain)
+    assert captioner.covers == ()
+    assert captioner.maps(batch()).covers is None
 
 
 def test_one_view_may_do_and_more_than_there_are_is_refused(folder):

@@ -1,5 +1,7 @@
 """Training a scout: what it is shown, and that it learns from that."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from PIL import Image
 
 from geocc.data.records import Record
 from geocc.errors import CheckpointError, InputError, ModelNotFoundError, ReadError
-from geocc.model.scout import ChangeScout, ChangeScoutConfig
+from geocc.model.scout import COVERS, ChangeScout, ChangeScoutConfig
 from geocc.training.scout import ScoutExample, ScoutRecipe, StoredPairs, read_example, store_pairs, train_scout
 
 SIDE = 32
@@ -79,7 +81,7 @@ def test_what_was_not_written_whole_is_refused(tmp_path):
         StoredPairs(tmp_path / "some")
 
 
-@pytest.mark.parametrize("settings", [{"steps": 0}, {"batch_size": 1}, {"colour": 1.5}, {"classes": 0}, {"stps": 3}])
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"batch_size": 1}, {"colour": 1.5}, {"covers": 3}, {"stps": 3}])
 def test_a_recipe_that_cannot_be_is_refused(settings):
     with pytest.raises(InputError):
         ScoutRecipe(**settings)
@@ -90,7 +92,7 @@ def test_a_scout_learns_to_tell_a_new_thing_from_other_light_and_the_run_can_be_
     pairs = [
         store_pairs([example(rng, changed=changed) for _ in range(24)], tmp_path / str(changed)) for changed in (0, 1)
     ]
-    recipe = ScoutRecipe(steps=40, batch_size=16, warmup_steps=2, learning_rate=5e-3, checkpoint_every=20)
+    recipe = ScoutRecipe(steps=120, batch_size=16, warmup_steps=2, learning_rate=5e-3, checkpoint_every=60)
     scout = train_scout(pairs, tmp_path / "run", config=SIZES, recipe=recipe)
     fresh = [example(rng, changed=changed) for changed in (False, True) for _ in range(8)]
     with torch.inference_mode():
@@ -98,12 +100,32 @@ def test_a_scout_learns_to_tell_a_new_thing_from_other_light_and_the_run_can_be_
     assert found.change_logits[8:].min() > found.change_logits[:8].max()
     inside = torch.from_numpy(np.stack([one.mask for one in fresh[8:]]) > 0)
     assert found.map_logits[8:][inside].mean() > found.map_logits[8:][~inside].mean()
+    told = found.cover_logits[8:].argmax(dim=2).movedim(1, -1)[inside].tolist()
+    ((before, after), _) = Counter(map(tuple, told)).most_common(1)[0]
+    assert (COVERS[before], COVERS[after]) == ("ground", "road")  # 3 and 5
     again = ChangeScout.from_pretrained(tmp_path / "run" / "model").eval()
     resumed = train_scout(
         pairs, tmp_path / "run", config=SIZES, recipe=recipe, resume=True
     )  # there is nothing left to do
     for one, other in zip(again.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_label_images_of_classes_that_have_no_name_are_refused_and_need_not_be_learned(tmp_path):
+    rng = np.random.default_rng(0)
+    pairs = [store_pairs([example(rng, changed=True) for _ in range(4)], tmp_path / "pairs")]
+    short = {"steps": 1, "batch_size": 4, "warmup_steps": 0}
+    with pytest.raises(InputError, match=r"hold the class 5, and there are 2 covers.*ScoutRecipe\(covers="):
+        train_scout(pairs, tmp_path / "no", config=SIZES, recipe=ScoutRecipe(**short, covers=("roof", "lawn")))
+    scout = train_scout(pairs, tmp_path / "none", config=SIZES, recipe=ScoutRecipe(**short, covers=()))
+    assert scout.config.covers == []
+    named = tuple("abcde")
+    scout = train_scout(
+        pairs, tmp_path / "named", start=tmp_path / "none/model", recipe=ScoutRecipe(**short, covers=named)
+    )
+    assert scout.config.covers == list(named)
+    again = train_scout(pairs, tmp_path / "again", start=tmp_path / "named/model", recipe=ScoutRecipe(**short))
+    assert again.config.covers == list(named)
 
 
 def test_a_scout_goes_on_from_another_and_has_its_sizes(tmp_path):
