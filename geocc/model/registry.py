@@ -228,9 +228,9 @@ def _entries() -> tuple[ModelEntry, ...]:
         ),
         ModelEntry(
             id="geocc-scout",
-            summary="a change scout, which says whether ground changed and has no words",
+            summary="a change scout, which says whether, where and into what ground changed and writes no sentences",
             source="inside the package, trained by geocc from nothing, on scenes that geocc paints and two real series",
-            revision="second edition",
+            revision="third edition",
             sha256=_shipped("geocc-scout"),
             weights_licence="Apache-2.0",
             data_licence=_OWN_DATA,
