@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and a last leg of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and two legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-MIXTURE, LAST_MIXTURE = "mixture.yaml", "last_mixture.yaml"
-LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44}
+MIXTURE = "mixture.yaml"
+MIXTURES = {"last": "last_mixture.yaml", "further": "further_mixture.yaml"}
+"""Of the legs whose mixture is not that of the three stages."""
+LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45}
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
@@ -53,7 +55,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/last/model", out)
+    calibrate(root / "run/further/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -63,16 +65,16 @@ def main() -> None:
 
 def make_data(folder: Path, *, real: Path, workers: int) -> None:
     """Render synthetic pairs and cut real ones, and write the mixtures of both."""
-    for choice in ((), ("--edition", 1, "--share", 0.5)):
+    for choice in ((), ("--edition", 1, "--share", 0.5), ("--edition", 2, "--share", 0.5, "--views", 2)):
         _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
     if not (folder / "real/real.jsonl").exists():
         _python(HERE / "mini_real_data.py", folder / "real", "--data", real)
-    for name in (MIXTURE, LAST_MIXTURE):
+    for name in (MIXTURE, *MIXTURES.values()):
         (folder / name).write_text((HERE / "mini" / name).read_text())
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the last leg in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the two legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():
@@ -80,8 +82,7 @@ def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
     for leg, number in LEGS.items():
         if leg == "last" and not (run / "scouted").exists():
             add_scout(run / "stage3/model", run / "scouted", scout=scout, seed=seed)
-        mixture = LAST_MIXTURE if leg == "last" else MIXTURE
-        settings = [f"data.train={data / mixture}", f"recipe.seed={seed + number}"]
+        settings = [f"data.train={data / MIXTURES.get(leg, MIXTURE)}", f"recipe.seed={seed + number}"]
         run_leg(run, leg, settings=settings, processes=processes)
 
 

@@ -36,8 +36,9 @@ SHARDS = (
 )
 """Domain, side of the tiles as rendered, and shards of them. Two thirds are seen through a resize, as most users' tiles are;
 fields and rivers above 3 m are twice as many as elsewhere, as they are what is hardest to learn."""
-RECORDS = ("synthetic.jsonl", "synthetic-1.jsonl")
-"""Records of the scenes that three stages are trained on, and of those for the last leg, which a scout has not learned by heart."""
+EDITIONS = ("synthetic.jsonl", 0), ("synthetic-1.jsonl", 50), ("synthetic-2.jsonl", 75)
+"""Records of the scenes that three stages are trained on and of those for the two legs after them, which a scout has not learned by heart,
+each with the number of its first shard."""
 IDENTICAL_SHARE = 0.08
 """Of the unchanged pairs: both dates one and the same picture."""
 
@@ -47,13 +48,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--edition", type=int, choices=(0, 1), default=0, help="1: other scenes")
+    parser.add_argument("--edition", type=int, choices=range(len(EDITIONS)), default=0, help="1, 2: other scenes")
+    parser.add_argument(
+        "--views", type=int, default=1, help="how often each pair is written, turned and the other way round"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="share of the shards to make, for a trial")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
-    first = 50 * arguments.edition
+    records_name, first = EDITIONS[arguments.edition]
     jobs = [
-        (folder / f"synthetic/{_name(domain, tile_px)}-{number:03d}", domain, tile_px, 100 * at + number)
+        (
+            folder / f"synthetic/{_name(domain, tile_px)}-{number:03d}",
+            domain,
+            tile_px,
+            100 * at + number,
+            arguments.views,
+        )
         for at, (domain, tile_px, shards) in enumerate(SHARDS)
         for number in range(first, first + max(1, round(shards * arguments.share)))
     ]
@@ -62,7 +72,7 @@ def main() -> None:
         for done, shard in enumerate(pool.imap(render, jobs), start=1):
             print(f"{done}/{len(jobs)} {shard.name} {time.perf_counter() - began:.0f} s", flush=True)
     records = (record for shard, *_ in jobs for record in read_records(shard / "small.json"))
-    path = folder / RECORDS[arguments.edition]
+    path = folder / records_name
     print(f"{write_records(path, records)} pairs in {path}")
 
 
@@ -70,13 +80,13 @@ def _name(domain: str, tile_px: int) -> str:
     return str(tile_px) if domain == "all" else f"{domain}-{tile_px}"
 
 
-def render(job: tuple[Path, str, int, int]) -> Path:
+def render(job: tuple[Path, str, int, int, int]) -> Path:
     """Render a shard, unless it is there, and shrink its pictures to the model's input; return its folder."""
-    shard, domain, tile_px, seed = job
+    shard, domain, tile_px, seed, views = job
     if (shard / "small.json").exists():
         return shard
     shutil.rmtree(shard, ignore_errors=True)  # cut short
-    records = write_pairs(shard, PAIRS_PER_SHARD, seed=seed, domain=domain, tile_px=tile_px)
+    records = write_pairs(shard, PAIRS_PER_SHARD, seed=seed, domain=domain, tile_px=tile_px, views=views)
     write_records(shard / "small.json", _shrunk(records, scale=tile_px / INPUT_PX, seed=seed))
     return shard
 

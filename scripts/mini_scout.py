@@ -1,4 +1,6 @@
-"""Put a change scout into a trained geocc-mini, for a last leg of training in which the model learns to read it.
+"""Put a change scout into a trained geocc-mini, for a leg of training in which the model learns to read it.
+
+A model that has one gets the other in its place and goes on reading it as it did.
 
 python scripts/mini_scout.py MODEL OUT --scout geocc/model/weights/geocc-scout
 """
@@ -14,6 +16,8 @@ from torch import nn
 from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration, CCExpertProcessor, load_scout
 
 SCOUT = Path(__file__).parent.parent / "geocc/model/weights/geocc-scout"
+_BRANCH = "model.scout_branch."
+_SCOUT = f"{_BRANCH}scout."
 PAIR_SHARE = 0.5
 """Share of the scout's logit in the model's at the start."""
 
@@ -30,30 +34,33 @@ def main() -> None:
 
 
 def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) -> None:
-    """Write a model that has a scout, whose words are still those of the model without.
+    """Write a model that has this scout; the words of one that had none are still what they were.
 
     Args:
-        folder: The model without.
-        out: Folder of the model with a scout.
+        folder: The model without, or with another.
+        out: Folder of the model with the scout.
         scout: Folder of the scout.
         seed: Seed of the layers that read it.
     """
     model = CCExpertForConditionalGeneration.from_pretrained(folder, dtype="float32")
-    folded = load_scout(scout).folded()
+    folded = load_scout(scout).knowing(()).folded()  # what stands where is read from its features, not from its head
     folded.config.margin = 0  # a margin makes the images that it looks at 2.25 times as large; it gets one once trained
     config = CCExpertConfig.from_dict(model.config.to_dict() | {"scout_config": folded.config.to_diff_dict()})
     torch.manual_seed(seed)
     with_scout = CCExpertForConditionalGeneration(config)
     branch = with_scout.model.scout_branch
-    branch.scout.load_state_dict(folded.state_dict())
-    with torch.no_grad():
-        # The tokens that go to the words start as they were; the change map starts with a whisper of the scout in it.
-        for layer in (branch.image_a, branch.image_b):
-            nn.init.zeros_(layer.weight)
-        branch.pair.weight.fill_(PAIR_SHARE)
-    missing, strange = with_scout.load_state_dict(model.state_dict(), strict=False)
-    if strange or any(not name.startswith("model.scout_branch.") for name in missing):
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(_SCOUT)}
+    missing, strange = with_scout.load_state_dict(weights, strict=False)
+    new = _BRANCH if model.config.scout_config is None else _SCOUT
+    if strange or any(not name.startswith(new) for name in missing):
         raise SystemExit(f"{folder} is of another shape: {missing} are missing, {strange} too many")
+    branch.scout.load_state_dict(folded.state_dict())
+    if model.config.scout_config is None:
+        with torch.no_grad():
+            # The tokens that go to the words start as they were; the change map starts with a whisper of the scout in it.
+            for layer in (branch.image_a, branch.image_b):
+                nn.init.zeros_(layer.weight)
+            branch.pair.weight.fill_(PAIR_SHARE)
     with_scout.generation_config = model.generation_config
     with_scout.save_pretrained(out)
     CCExpertProcessor.from_pretrained(folder).save_pretrained(out)

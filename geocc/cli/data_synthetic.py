@@ -17,7 +17,7 @@ __all__ = ["synthetic"]
 def synthetic(
     folder: Annotated[Path, typer.Argument(help="Folder for pictures, masks and records.json.", metavar="OUT_DIR")],
     *,
-    pairs: Annotated[int, typer.Option(help="How many pairs; half of them are unchanged.", min=1)] = 1000,
+    pairs: Annotated[int, typer.Option(help="How many pairs to paint; half of them are unchanged.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed, other scenes.", min=0, max=999)] = 0,
     domain: Annotated[
         str, typer.Option(help="Imagery to be like: vhr, aerial (0.5-2 m), medium (3-10 m), landsat (15-30 m), or all.")
@@ -33,6 +33,14 @@ def synthetic(
         ),
     ] = None,
     max_shift: Annotated[float, typer.Option(help="Largest misregistration in pixels.", min=0, max=2)] = 2.0,
+    views: Annotated[
+        int,
+        typer.Option(
+            help="How often each is written: mirrored, turned, every second time with the dates exchanged.",
+            min=1,
+            max=16,
+        ),
+    ] = 1,
     split: Annotated[str, typer.Option(help="Part of the data set that the records name.")] = "train",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
@@ -53,8 +61,9 @@ def synthetic(
             captions=captions,
             plain=plain,
             max_shift_px=max_shift,
+            views=views,
             split=split,
             on_pair=bar.update,
         )
     if not quiet:
-        typer.echo(f"{pairs:,} pairs. Written to {records}.")
+        typer.echo(f"{pairs * views:,} pairs. Written to {records}.")

@@ -14,6 +14,7 @@ from geocc.data.synthetic.cover import LABELS
 from geocc.data.synthetic.domains import choose_domain
 from geocc.data.synthetic.kinds import seen_within
 from geocc.data.synthetic.pairs import training_pairs
+from geocc.data.synthetic.views import VIEWS
 from geocc.data.synthetic.wording import write_caption
 from geocc.errors import InputError, WriteError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from geocc.data.synthetic.pairs import TilePair
+    from geocc.data.synthetic.views import View
 
 __all__ = ["write_pairs"]
 
@@ -43,6 +45,7 @@ def write_pairs(
     captions: int = 5,
     plain: float | None = None,
     max_shift_px: float = 2.0,
+    views: int = 1,
     split: str = "train",
     on_pair: Callable[[], object] | None = None,
 ) -> Path:
@@ -54,7 +57,7 @@ def write_pairs(
 
     Args:
         folder: Where to; made where it is missing. A folder that holds a `records.json` is refused.
-        pairs: How many.
+        pairs: How many to paint.
         seed: 0 to 999: another seed, other scenes.
         domain: A key of `DOMAINS`, or `all`.
         gsd_m: Side of a pixel in metres; drawn where left out.
@@ -64,8 +67,10 @@ def write_pairs(
         plain: Probability that a sentence is in the plainest wording, in [0, 1]. Left out, 0.5 for the first of a pair and 0.2
             for the others, so that a pair is told in several ways; 1 tells the same facts in the same words everywhere.
         max_shift_px: Largest misregistration in pixels, at most 2.
+        views: How often each is written, 1 to 16: further times it is mirrored or turned, every second time with the dates exchanged, and
+            told anew. To paint takes longer than to learn from what was painted.
         split: Part of the data set that the records name.
-        on_pair: Called after every pair.
+        on_pair: Called after every painted pair.
 
     Returns:
         The file of records.
@@ -79,6 +84,8 @@ def write_pairs(
             f"pairs is {pairs}, captions {captions}, per_scene {per_scene} and seed {seed}; expected at least 1, 1 and 2, "
             f"and a seed of 0 to {_SEEDS - 1}"
         )
+    if not 1 <= views <= len(VIEWS):
+        raise InputError(f"views is {views}; expected 1 to {len(VIEWS)}, as there are no more ways to turn a pair")
     if plain is not None and not 0 <= plain <= 1:
         raise InputError(
             f"plain is {plain}; expected a probability of 0 to 1, or None for several wordings of each pair"
@@ -105,70 +112,83 @@ def write_pairs(
     try:
         for name in _FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
-        records = _records(root, islice(tiles, pairs), captions=captions, plain=plain, split=split, on_pair=on_pair)
+        records = (
+            _record(root, tile, number, view=view, captions=captions, plain=plain, split=split)
+            for number, tile in _counted(islice(tiles, pairs), on_pair)
+            for view in VIEWS[:views]
+        )
         write_records(root / "records.json", records)
     except OSError as error:
         raise WriteError(f"cannot write pairs into {root}: {error}; give a folder that can be written") from error
     return root / "records.json"
 
 
-def _records(
-    root: Path,
-    tiles: Iterator[tuple[int, TilePair]],
-    *,
-    captions: int,
-    plain: float | None,
-    split: str,
-    on_pair: Callable[[], object] | None,
-) -> Iterator[Record]:
-    """Write the pictures of every pair and yield its record."""
-    for number, tile in tiles:
-        uid = f"synthetic_{tile.scene.domain}_{tile.scene.seed}_{number}"
-        paths = [root / name / f"{uid}.png" for name in _FOLDERS]
-        for path, image in zip(paths, (tile.t1, tile.t2, tile.description.mask, *tile.labels()), strict=True):
-            _picture(image).save(path, compress_level=2)
-        yield Record(
-            uid=uid,
-            change_flag=1 if tile.changed else 0,
-            img1_path=paths[0],
-            img2_path=paths[1],
-            mask_path=paths[2],
-            label1_path=paths[3],
-            label2_path=paths[4],
-            label_classes=sorted(LABELS.values()),
-            change_caption=_captions(tile, number, captions=captions, plain=plain),
-            source="synthetic",
-            split=split,
-            licence="Apache-2.0",
-            gsd_m=round(tile.scene.gsd_m, 4),
-            change_polygons=_polygons(tile) if tile.changed else None,
-            domain=tile.scene.domain,  # type: ignore[call-arg]  # further keys are kept
-            composite=tile.scene.composite,
-        )
+def _counted(
+    tiles: Iterator[tuple[int, TilePair]], on_pair: Callable[[], object] | None
+) -> Iterator[tuple[int, TilePair]]:
+    for tile in tiles:
+        yield tile
         if on_pair is not None:
             on_pair()
 
 
-def _captions(tile: TilePair, number: int, *, captions: int, plain: float | None) -> list[str]:
+def _record(
+    root: Path, tile: TilePair, number: int, *, view: View, captions: int, plain: float | None, split: str
+) -> Record:
+    """Write the pictures of a pair in one view and return its record."""
+    at = VIEWS.index(view)
+    uid = f"synthetic_{tile.scene.domain}_{tile.scene.seed}_{number}" + (f"_{at}" if at else "")
+    paths = [root / name / f"{uid}.png" for name in _FOLDERS]
+    dates, labels = [tile.t1, tile.t2], list(tile.labels())
+    if view.exchanged:
+        dates.reverse()
+        labels.reverse()
+    for path, image in zip(paths, (*dates, tile.description.mask, *labels), strict=True):
+        _picture(view.picture(image)).save(path, compress_level=2)
+    return Record(
+        uid=uid,
+        change_flag=1 if tile.changed else 0,
+        img1_path=paths[0],
+        img2_path=paths[1],
+        mask_path=paths[2],
+        label1_path=paths[3],
+        label2_path=paths[4],
+        label_classes=sorted(LABELS.values()),
+        change_caption=_captions(tile, number, view=view, captions=captions, plain=plain),
+        source="synthetic",
+        split=split,
+        licence="Apache-2.0",
+        gsd_m=round(tile.scene.gsd_m, 4),
+        change_polygons=_polygons(tile, view) if tile.changed else None,
+        domain=tile.scene.domain,  # type: ignore[call-arg]  # further keys are kept
+        composite=tile.scene.composite,
+    )
+
+
+def _captions(tile: TilePair, number: int, *, view: View, captions: int, plain: float | None) -> list[str]:
     """Tell what changed in a tile, as often as wanted."""
-    facts, rng = tile.description.facts, np.random.default_rng([tile.scene.seed, number, 9])
+    at = VIEWS.index(view)
+    facts = view.facts(tile.description.facts)
+    rng = np.random.default_rng([tile.scene.seed, number, 9, *([at] if at else [])])
     if plain is not None:
         return [write_caption(facts, rng, plain=plain) for _ in range(captions)]
-    return [tile.caption, *(write_caption(facts, rng, plain=_OTHERS_PLAIN) for _ in range(captions - 1))]
+    first = write_caption(facts, rng) if at else tile.caption
+    return [first, *(write_caption(facts, rng, plain=_OTHERS_PLAIN) for _ in range(captions - 1))]
 
 
 def _picture(image: np.ndarray) -> Image.Image:
     if image.dtype == bool:
         return Image.fromarray(image.astype(np.uint8) * 255)
     if image.ndim == 2:
-        return Image.fromarray(image)
+        return Image.fromarray(np.ascontiguousarray(image))
     return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
-def _polygons(tile: TilePair) -> dict[str, object]:
+def _polygons(tile: TilePair, view: View) -> dict[str, object]:
     """Return the outlines of the changes in a tile, as GeoJSON in its pixels."""
     from shapely.geometry import mapping
 
+    from geocc.data.synthetic.cover import principal
     from geocc.data.synthetic.frame import Window
     from geocc.data.synthetic.outline import outline
 
@@ -177,6 +197,9 @@ def _polygons(tile: TilePair) -> dict[str, object]:
         rows, cols, seen = seen_within(change, tile.window)
         if seen.any():
             place = Window(top=rows.start, left=cols.start, height=seen.shape[0], width=seen.shape[1])
-            properties = {"kind": change.kind, "from": str(change.category_from), "to": str(change.category_to)}
-            features.append({"type": "Feature", "properties": properties, "geometry": mapping(outline(seen, place))})
+            dates = (change.category_from, change.category_to)
+            before, after = dates[::-1] if view.exchanged else dates
+            properties = {"kind": " ".join(principal(before, after)), "from": str(before), "to": str(after)}
+            shape = view.outline(outline(seen, place), side=tile.window.width)
+            features.append({"type": "Feature", "properties": properties, "geometry": mapping(shape)})
     return {"type": "FeatureCollection", "features": features}
