@@ -8,12 +8,14 @@ python scripts/mini_scout.py MODEL OUT --scout geocc/model/weights/geocc-scout
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from geocc.model import CCExpertConfig, CCExpertForConditionalGeneration, CCExpertProcessor, load_scout
+from geocc.training.tutor import TUTOR_FILE
 
 SCOUT = Path(__file__).parent.parent / "geocc/model/weights/geocc-scout"
 _BRANCH = "model.scout_branch."
@@ -64,6 +66,8 @@ def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) ->
     with_scout.generation_config = model.generation_config
     with_scout.save_pretrained(out)
     CCExpertProcessor.from_pretrained(folder).save_pretrained(out)
+    if (folder / TUTOR_FILE).exists():  # fresh heads would pull a trained tower about until they know their lesson
+        shutil.copy2(folder / TUTOR_FILE, out)
 
 
 if __name__ == "__main__":
