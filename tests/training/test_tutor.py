@@ -1,6 +1,7 @@
 """Lessons from change masks: what they teach, and that no model carries them away."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -90,6 +91,18 @@ def test_the_loss_is_the_captions_and_the_known_tokens(base):
         row, column = divmod(token, grid)
         expected -= (places[:, :, token, 0, row] + places[:, :, token, 1, column]).mean() / 2 / 4 / grid**2
     assert torch.allclose(model(**batch, change_maps=maps).loss, bare + 3 * expected, atol=1e-5)
+
+
+def test_fresh_heads_expect_no_class_so_that_unchanged_ground_teaches_them_little(base):
+    pixels = torch.randn(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    losses = []
+    for classes in (0, 13):
+        model = CCExpertForConditionalGeneration.from_pretrained(base)
+        attach_tutor(model, weight=1.0, seed=0, start=base, classes=classes)
+        maps = torch.zeros(2, model.config.grid_size**2, 1 + 2 * classes)
+        losses.append(model.change_tutor(model.get_image_features(pixels), maps).item())
+    # At even odds each of the 26 would add a quarter of log 2, twice.
+    assert losses[1] - losses[0] < 0.2 * 26 * 0.5 * math.log(2)
 
 
 def test_the_heads_stay_out_of_the_model_and_wait_beside_it(base, masked, tmp_path):
