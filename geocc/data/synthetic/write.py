@@ -68,7 +68,7 @@ def write_pairs(
             for the others, so that a pair is told in several ways; 1 tells the same facts in the same words everywhere.
         max_shift_px: Largest misregistration in pixels, at most 2.
         views: How often each is written, 1 to 16: further times it is mirrored or turned, every second time with the dates exchanged, and
-            told anew. To paint takes longer than to learn from what was painted.
+            told anew.
         split: Part of the data set that the records name.
         on_pair: Called after every painted pair.
 
