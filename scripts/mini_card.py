@@ -41,7 +41,7 @@ def write_card(folder: Path, measures: Path, *, minutes: float) -> None:
     Args:
         folder: The model's folder.
         measures: Folder with `synthetic/results.json` of `geocc benchmark` and `real.json` of `benchmarks/mini_real.py`.
-        minutes: How long the three stages took.
+        minutes: How long training took, all legs together.
     """
     _write(folder, measures, TEMPLATE, minutes=minutes, columns=tuple(COLUMNS))
 

@@ -169,6 +169,7 @@ def _captions(tile: TilePair, number: int, *, view: View, captions: int, plain: 
     """Tell what changed in a tile, as often as wanted."""
     at = VIEWS.index(view)
     facts = view.facts(tile.description.facts)
+    # The pair as it was painted is told in the same words however many views there are.
     rng = np.random.default_rng([tile.scene.seed, number, 9, *([at] if at else [])])
     if plain is not None:
         return [write_caption(facts, rng, plain=plain) for _ in range(captions)]
