@@ -40,7 +40,9 @@ SCENES_AT_ONCE = 500
 HALF_METRE_SCENES = range(700_000_000, 700_008_000)
 """Scenes by seed that nothing else is trained or measured on; the first leg knows the first three parts of them."""
 OTHER_SCENES = range(800_000_000, 800_036_000, 1000)
-"""Where the scenes of the third leg begin, which nothing else knows; each shard is of `SCENES_PER_SHARD`."""
+"""Where the scenes of the third leg begin, which nothing before it knows; each shard is of `SCENES_PER_SHARD`."""
+FURTHER_SCENES = range(840_000_000, 840_036_000, 1000)
+"""Where those begin that the fourth leg has besides."""
 SCENES_PER_SHARD = 250
 DOMAINS = (
     ("medium", 256),
@@ -59,6 +61,8 @@ SECOND_LEG = ScoutRecipe(steps=3200, learning_rate=2e-3, changed_weight=3.0, see
 THIRD_LEG = ScoutRecipe(steps=2800, learning_rate=1.5e-3, changed_weight=3.0, seed=2, compile=True)
 """The third goes on from the second on other painted scenes, three quarters of them above 3 m, of which it had seen too few for too short a time:
 it was no better on those that it knew than on new ones."""
+FOURTH_LEG = ScoutRecipe(steps=2800, learning_rate=1.5e-3, changed_weight=3.0, seed=3, compile=True)
+"""The fourth has as many new scenes again, since after the third those that it knew went better than new ones."""
 MARGIN = 32
 """Pixels mirrored outwards once trained; to train with them would take twice as long."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
@@ -73,12 +77,14 @@ def main() -> None:
         painted = list(store_records(pool, arguments.data / "synthetic.jsonl", root / "synthetic"))
         real = list(store_records(pool, arguments.data / "real/real.jsonl", root / "real"))
         scenes = list(store_scenes(pool, HALF_METRE_SCENES, root / "half-metre"))
-        others = list(store_others(pool, root / "others"))
+        others = list(store_others(pool, OTHER_SCENES, root / "others"))
+        further = list(store_others(pool, FURTHER_SCENES, root / "further"))
     trained, minutes = None, 0.0
     for name, recipe, stores in (
         ("first", FIRST_LEG, [*painted, *real, *scenes[:3]]),
         ("second", SECOND_LEG, [*painted, *real, *scenes]),
         ("third", THIRD_LEG, [*others, *real, *scenes[:6]]),
+        ("fourth", FOURTH_LEG, [*further, *others, *real, *scenes[:6]]),
     ):
         trained, lasted = train_leg(stores, root / name, recipe, start=trained)
         minutes += lasted
@@ -122,9 +128,9 @@ def store_scenes(pool: Pool, seeds: range, folder: Path) -> Iterator[StoredPairs
         yield StoredPairs(place)
 
 
-def store_others(pool: Pool, folder: Path) -> Iterator[StoredPairs]:
-    """Store painted pairs of the third leg, a shard in a folder."""
-    for number, first in enumerate(OTHER_SCENES):
+def store_others(pool: Pool, scenes: range, folder: Path) -> Iterator[StoredPairs]:
+    """Store painted pairs of the later legs, a shard in a folder."""
+    for number, first in enumerate(scenes):
         place = folder / f"{number:03d}"
         if not (place / "whole").exists():
             domain, tile_px = DOMAINS[number % len(DOMAINS)]

@@ -13,9 +13,17 @@ import torch
 
 from geocc.errors import InputError
 from geocc.inference.agreement import likeliest_of, likeliest_other
+from geocc.inference.beams import likeliest_by_beams
 from geocc.inference.captioner import Caption, TileBatch, require_numbers
 from geocc.inference.compiling import compile_encoder
-from geocc.inference.decoding import answer_probability, continue_greedily, is_plain_greedy, read_prompts
+from geocc.inference.decoding import (
+    OpenAnswers,
+    answer_probability,
+    can_be_cut_back,
+    continue_greedily,
+    is_plain_greedy,
+    read_prompts,
+)
 from geocc.inference.device import choose_device, choose_dtype, free_memory
 from geocc.inference.drafts import AnswerTree
 from geocc.inference.greedy import Answer, answer_greedily
@@ -24,7 +32,7 @@ from geocc.inference.streams import Streams
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -54,7 +62,7 @@ class EncodedDate(NamedTuple):
 
 
 class CCExpertCaptioner:
-    """Captions tiles with a CCExpert model, each batch encoded once and decoded greedily.
+    """Captions tiles with a CCExpert model, each batch encoded once, its prompts read once.
 
     `change_probability` comes from the model's change head. A model without one, such as the reference's, is asked how
     likely it is to answer with one of `NO_CHANGE_SENTENCES`; the rest is the probability of change, and `changed`
@@ -75,6 +83,9 @@ class CCExpertCaptioner:
             model knows them; where it sees one, the likeliest beginning of another sentence, continued greedily. False leaves
             the words as they are, and `changed` may contradict them. Of no effect without a change head, or where the
             checkpoint's generation settings bend greedy decoding.
+        num_beams: Beginnings of a caption that are kept until it is known how they go on (beam search), for tiles on which something
+            changed; 1 takes the likeliest word each time, which is faster and says less well what changed. Left out, what the
+            checkpoint's generation settings ask for; geocc-mini has 3, CCExpert 1.
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
             graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
             C++ compiler on a CPU.
@@ -82,7 +93,8 @@ class CCExpertCaptioner:
             not compiled. Left out, as many as torch has threads, of 8 tiles or more; 1 keeps batches whole.
 
     Raises:
-        InputError: `skip_unchanged` without a change head, a prompt without two slots, or `streams` below 1.
+        InputError: `skip_unchanged` without a change head, a prompt without two slots, `streams` or `num_beams` below 1, or
+            beams for a language model whose cache cannot be cut back.
     """
 
     def __init__(
@@ -97,6 +109,7 @@ class CCExpertCaptioner:
         skip_unchanged: float | None = None,
         draft: str | None = None,
         agreeing: bool = True,
+        num_beams: int | None = None,
         compiled: bool = False,
         streams: int | None = None,
     ) -> None:
@@ -125,6 +138,7 @@ class CCExpertCaptioner:
                 self._steps = StaticSteps(model, max_new_tokens=max_new_tokens)
         self._streams = Streams(model, most=1 if compiled else streams)
         self._is_plain = is_plain_greedy(model)
+        self._num_beams = _beams(model, num_beams)
         self._agreeing = agreeing and model.config.change_head and self._is_plain
         written = [sentence for plain in NO_CHANGE_SENTENCES for sentence in (plain, f"{plain.capitalize()}.")]
         self._no_change_ids = processor.answer_ids(written)
@@ -152,7 +166,8 @@ class CCExpertCaptioner:
             local_files_only: Do not ask the hub.
             device: Torch device; the fastest one present when left out.
             dtype: Torch dtype or its name; `"auto"` takes bfloat16 where the device computes faster in it.
-            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft`, `agreeing`, `compiled` and `streams` of the class.
+            **settings: `prompt`, `max_new_tokens`, `skip_unchanged`, `draft`, `agreeing`, `num_beams`, `compiled` and
+                `streams` of the class.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -192,7 +207,8 @@ class CCExpertCaptioner:
             "revision": self._revision,
             "prompt": self._processor.prompt if self._prompt is None else self._prompt,
             "max_new_tokens": self._max_new_tokens,
-            "decoding": "greedy, as the change head has it" if self._agreeing else "greedy",
+            "decoding": ("greedy" if self._num_beams == 1 else f"{self._num_beams} beams")
+            + (", as the change head has it" if self._agreeing else ""),
             "skip_unchanged": self._skip_unchanged,
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "device": self._model.device.type,
@@ -209,7 +225,8 @@ class CCExpertCaptioner:
         config, width = self._model.config, self._model.dtype.itemsize
         text, vision = config.text_config, config.vision_config
         tokens = len(self._prompt_ids) + self._max_new_tokens
-        cache = 2 * text.num_hidden_layers * text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
+        head = text.hidden_size // text.num_attention_heads
+        cache = 2 * text.num_hidden_layers * text.num_key_value_heads * head * self._num_beams
         prefill = 3 * text.intermediate_size + 8 * text.hidden_size
         levels = len(config.feature_levels)
         tower = 2 * (vision.intermediate_size + (8 + levels) * vision.hidden_size)
@@ -312,7 +329,9 @@ class CCExpertCaptioner:
     def _caption_by_words(self, prompt: Tensor, image_features: Tensor) -> list[Caption]:
         read = read_prompts(self._model, prompt, image_features, tree=self._no_change)
         probabilities = (1 - answer_probability(read)).tolist()
-        answers = self._finish(read) if self._is_plain else self._generate(prompt, image_features)
+        answers = (
+            self._finish(read, prompt, image_features) if self._is_plain else self._generate(prompt, image_features)
+        )
         return [
             Caption(text, changed=not says_no_change(text), change_probability=probability, confidence=confidence)
             for (text, confidence), probability in zip(answers, probabilities, strict=True)
@@ -340,26 +359,59 @@ class CCExpertCaptioner:
         return likeliest_of(self._model, prompt, image_features, answers=self._no_change_ids)
 
     def _ask_for_change(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
+        found: list[SpokenTokens | None] = [None] * len(prompt)
+        if self._num_beams > 1:
+            found = self._search(prompt, image_features, is_refused=self._is_no_change)
+        rows = [row for row, said in enumerate(found) if said is None]
+        others = iter(self._ask_for_another(prompt[rows], image_features[rows]) if rows else [])
+        return [next(others) if said is None else said for said in found]
+
+    def _ask_for_another(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
         return likeliest_other(
             self._model,
             prompt,
             image_features,
             refused=self._no_change_ids,
-            is_refused=lambda tokens: says_no_change(self._processor.decode(tokens, skip_special_tokens=True)),
+            is_refused=self._is_no_change,
             max_new_tokens=self._max_new_tokens,
         )
+
+    def _is_no_change(self, tokens: list[int]) -> bool:
+        return says_no_change(self._processor.decode(tokens, skip_special_tokens=True))
 
     def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         if not self._is_plain:
             return self._generate(prompt, image_features)
-        return self._finish(read_prompts(self._model, prompt, image_features, tree=self._draft))
+        read = read_prompts(self._model, prompt, image_features, tree=self._draft)
+        return self._finish(read, prompt, image_features)
 
-    def _finish(self, read: ReadPrompts) -> list[Answer]:
+    def _finish(self, read: ReadPrompts, prompt: Tensor, image_features: Tensor) -> list[Answer]:
+        if self._num_beams > 1:
+            return self._to_answers(self._search_beyond(read, prompt, image_features))
         if self._steps is not None:
-            spoken = self._steps.continue_greedily(read)
-        else:
-            spoken = continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens)
-        return self._to_answers(spoken)
+            return self._to_answers(self._steps.continue_greedily(read))
+        return self._to_answers(continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens))
+
+    def _search_beyond(self, read: ReadPrompts, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
+        """Search for the answers that greedy decoding would not have taken over whole from a draft."""
+        drafted = OpenAnswers(self._model, read, max_new_tokens=self._max_new_tokens)
+        spoken, rows = list(drafted.spoken), drafted.rows
+        if rows:
+            for row, said in zip(rows, self._search(prompt[rows], image_features[rows]), strict=True):
+                spoken[row] = said or spoken[row]
+        return spoken
+
+    def _search(
+        self, prompt: Tensor, image_features: Tensor, *, is_refused: Callable[[list[int]], bool] = lambda _: False
+    ) -> list[SpokenTokens | None]:
+        return likeliest_by_beams(
+            self._model,
+            prompt,
+            image_features,
+            num_beams=self._num_beams,
+            max_new_tokens=self._max_new_tokens,
+            is_refused=is_refused,
+        )
 
     def _to_answers(self, spoken: Sequence[SpokenTokens]) -> list[Answer]:
         texts = self._processor.batch_decode([answer.tokens for answer in spoken], skip_special_tokens=True)
@@ -369,6 +421,8 @@ class CCExpertCaptioner:
         ]
 
     def _generate(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
+        if self._num_beams > 1:
+            return self._to_answers([said for said in self._search(prompt, image_features) if said is not None])
         return answer_greedily(
             self._model,
             self._processor,
@@ -377,3 +431,15 @@ class CCExpertCaptioner:
             attention_mask=torch.ones_like(prompt),
             image_features=image_features,
         )
+
+
+def _beams(model: CCExpertForConditionalGeneration, asked: int | None) -> int:
+    beams = (model.generation_config.num_beams or 1) if asked is None else asked
+    if beams < 1:
+        raise InputError(f"num_beams is {beams}; expected 1 or more.")
+    if beams > 1 and not can_be_cut_back(model):
+        raise InputError(
+            f"num_beams is {beams}, but this language model slides a window over its text, and its cache cannot be cut back; "
+            "give num_beams=1."
+        )
+    return beams

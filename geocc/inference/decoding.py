@@ -27,7 +27,9 @@ __all__ = [
     "SpokenTokens",
     "answer_log_probabilities",
     "answer_probability",
+    "can_be_cut_back",
     "continue_greedily",
+    "end_tokens",
     "is_plain_greedy",
     "read_prompts",
 ]
@@ -87,8 +89,13 @@ def is_plain_greedy(model: Any) -> bool:
     settings = model.generation_config
     values = (getattr(settings, name, None) for name in _BENDING)
     bent = any(value is not None and value not in (0, 1) for value in values)  # may be a list
+    return not bent and can_be_cut_back(model)
+
+
+def can_be_cut_back(model: Any) -> bool:
+    """Tell whether the cache of a model's text can be cut back to an earlier word: not where a window slides over it."""
     layers = getattr(model.config.text_config, "layer_types", None) or ["full_attention"]
-    return not bent and set(layers) == {"full_attention"}
+    return set(layers) == {"full_attention"}
 
 
 @torch.inference_mode()
@@ -206,7 +213,7 @@ class OpenAnswers:
     def __init__(
         self, model: Any, read: ReadPrompts, *, max_new_tokens: int, begun: Sequence[SpokenTokens] | None = None
     ) -> None:
-        self._ends = _end_tokens(model)
+        self._ends = end_tokens(model)
         self._limit = max_new_tokens
         self.spoken = (
             [
@@ -253,7 +260,8 @@ def _known(*, tree: AnswerTree, best: list[int], values: list[float], ends: froz
     return answer
 
 
-def _end_tokens(model: Any) -> frozenset[int]:
+def end_tokens(model: Any) -> frozenset[int]:
+    """Return the tokens that end an answer."""
     ends = model.generation_config.eos_token_id
     return frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
 
@@ -273,7 +281,7 @@ def _score(model: Any, states: Tensor, tree: AnswerTree, *, outside: bool = Fals
         nodes[:, here] = logits[:, before[here] - start, tokens[here]] - norm[:, before[here] - start]
         if outside:
             logits[:, before[here] - start, tokens[here]] = -torch.inf
-            logits[:, :, list(_end_tokens(model))] = -torch.inf
+            logits[:, :, list(end_tokens(model))] = -torch.inf
         highest, best[:, start:stop] = logits.max(dim=-1)
         values[:, start:stop] = highest - norm
     return best, values, nodes
