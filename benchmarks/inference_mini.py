@@ -1,11 +1,12 @@
 """geocc-mini: pairs a second of the captioner against the plain loop, interleaved, on the same synthetic tiles.
 
-    .venv/bin/python benchmarks/inference_mini.py [--pairs 64] [--rounds 3] [--clock cpu] [--whole] [--profile]
+    .venv/bin/python benchmarks/inference_mini.py [--pairs 64] [--rounds 3] [--beams N] [--clock cpu] [--whole] [--profile]
 
 The plain loop is what one would write first: a pair at a time through the processor and `generate`. Tiles are held-out
-synthetic ones, half of them unchanged. `--clock cpu` counts the seconds that the process computed, for a machine that is
-shared; `--whole` measures batches that are not cut into parts side by side as well; `--profile` prints torch's table of
-what the captioner spends its time on.
+synthetic ones, half of them unchanged. `--beams` has both sides search with as many, in the place of what the checkpoint
+asks for. `--clock cpu` counts the seconds that the process computed, for a machine that is shared; `--whole` measures
+batches that are not cut into parts side by side as well; `--profile` prints torch's table of what the captioner spends
+its time on.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ def main() -> None:
     args = _arguments()
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     images = np.stack([np.stack([pair.t1, pair.t2]) for pair in islice(held_out_pairs(), args.pairs)])
-    captioner = CCExpertCaptioner.from_pretrained("geocc-mini", dtype=args.dtype)
-    ways: dict[str, Callable[[NDArray[np.uint8]], list[str]]] = {"plain loop, batch 1": _plain_loop(args.dtype)}
+    settings = {"dtype": args.dtype, "num_beams": args.beams}
+    captioner = CCExpertCaptioner.from_pretrained("geocc-mini", **settings)
+    ways: dict[str, Callable[[NDArray[np.uint8]], list[str]]] = {
+        "plain loop, batch 1": _plain_loop(args.dtype, beams=args.beams)
+    }
     captioners = {"": captioner}
     if args.whole:
-        captioners[", whole"] = CCExpertCaptioner.from_pretrained("geocc-mini", dtype=args.dtype, streams=1)
+        captioners[", whole"] = CCExpertCaptioner.from_pretrained("geocc-mini", streams=1, **settings)
     for size, (how, one) in product(args.batches, captioners.items()):
         ways[f"captioner, batch {size}{how}"] = lambda tiles, size=size, one=one: _captioner(one, tiles, size)
     said = {name: way(images) for name, way in ways.items()}
@@ -60,13 +64,15 @@ def main() -> None:
             f"{same[name]} of {len(images)} |"
         )
     if args.profile:  # of a batch in one piece, for the profiler sees one thread alone
-        whole = CCExpertCaptioner.from_pretrained("geocc-mini", dtype=args.dtype, streams=1)
+        whole = CCExpertCaptioner.from_pretrained("geocc-mini", streams=1, **settings)
         _profile(whole, images, size=max(args.batches))
 
 
-def _plain_loop(dtype: str) -> Callable[[NDArray[np.uint8]], list[str]]:
+def _plain_loop(dtype: str, *, beams: int | None) -> Callable[[NDArray[np.uint8]], list[str]]:
     loaded = load_captioning_checkpoint("geocc-mini", dtype=dtype)
     model, processor = loaded.model, loaded.processor
+    if beams is not None:
+        model.generation_config.num_beams = beams
 
     def run(images: NDArray[np.uint8]) -> list[str]:
         texts = []
@@ -104,6 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--beams", type=int)
     parser.add_argument("--dtype", default="bfloat16", choices=["float32", "bfloat16"])
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument("--whole", action="store_true")
