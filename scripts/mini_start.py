@@ -29,6 +29,7 @@ VOCABULARY = 768
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"]
 DEPTH = 2
 LEVELS = [1, 3, 5]
+BEAMS = 3
 
 
 def main() -> None:
@@ -60,7 +61,11 @@ def save_start(
     model = make_model(config, seed=seed)
     text = config.text_config
     model.generation_config = GenerationConfig(
-        eos_token_id=text.eos_token_id, pad_token_id=text.pad_token_id, max_new_tokens=64, do_sample=False
+        eos_token_id=text.eos_token_id,
+        pad_token_id=text.pad_token_id,
+        max_new_tokens=64,
+        do_sample=False,
+        num_beams=BEAMS,
     )
     model.save_pretrained(folder)
     CCExpertProcessor.from_config(config, tokenizer=tokenizer).save_pretrained(folder)
