@@ -47,14 +47,13 @@ def draw_sheets(model: Path) -> None:
 
 
 def _right(pair: TilePair, caption: str) -> bool:
-    """Tell whether a caption names the largest change, its direction and its place, or rightly none."""
+    """Tell whether a caption names the largest change, its direction and its place and nothing untrue, or rightly none."""
     stated = read_caption(caption)
     if not pair.changed:
         return not stated
-    fact = pair.description.facts[0]
-    return any(
-        (one.category, one.direction, one.place) == (fact.category, fact.direction, fact.place) for one in stated
-    )
+    facts = [(fact.category, fact.direction, fact.place) for fact in pair.description.facts]
+    named = [(one.category, one.direction, one.place) for one in stated]
+    return facts[0] in named and set(named) <= set(facts)
 
 
 def _varied(told: Sequence[tuple[TilePair, str]]) -> list[tuple[TilePair, str]]:
