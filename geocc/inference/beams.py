@@ -36,8 +36,8 @@ def likeliest_by_beams(
 ) -> list[SpokenTokens | None]:
     """Let the model answer with the likeliest sentence that beam search finds and that is not refused.
 
-    The prompts are read once; Transformers' `generate` searches from there. Sentences of different lengths are compared by the
-    geometric mean of their tokens' probabilities.
+    The prompts are read once for all beams; Transformers' `generate` searches from there. Sentences of different lengths
+    are compared by the geometric mean of their tokens' probabilities.
 
     Args:
         model: The model; its language model's cache can be cut back.

@@ -62,7 +62,7 @@ class EncodedDate(NamedTuple):
 
 
 class CCExpertCaptioner:
-    """Captions tiles with a CCExpert model, each batch encoded once, its prompts read once.
+    """Captions tiles with a CCExpert model, each batch encoded once.
 
     `change_probability` comes from the model's change head. A model without one, such as the reference's, is asked how
     likely it is to answer with one of `NO_CHANGE_SENTENCES`; the rest is the probability of change, and `changed`
