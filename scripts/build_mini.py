@@ -20,11 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from mini_card import write_card
-from mini_data import INPUT_PX
 from mini_pictures import draw_sheets
 from mini_scout import SCOUT, add_scout
 from mini_start import save_start
-from PIL import Image
 
 from geocc.data.synthetic import training_pairs
 from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
@@ -127,8 +125,12 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
         model.model.scout_branch.scout.config.margin = MARGIN
     truth = torch.tensor([float(pair.changed) for pair in pairs])
     with torch.inference_mode():
-        pixels = processor.pixel_values(_inputs(pairs)).bfloat16()
-        logits = torch.cat([model.get_image_features(part).change_logits for part in pixels.split(32)]).float()
+        logits = torch.cat(
+            [
+                model.get_image_features(processor.pixel_values(_images(pairs[at : at + 32])).bfloat16()).change_logits
+                for at in range(0, len(pairs), 32)
+            ]
+        ).float()
     scale, shift = fit_line(logits.clone(), truth)
     print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
     last = [model.model.change_head.pair_2]
@@ -176,14 +178,9 @@ def fit_line(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
     return scale, shift
 
 
-def _inputs(pairs: list[TilePair]) -> np.ndarray:
-    """Return the pairs at the size of the model's input, `(B, 2, 3, H, W)`."""
-    return np.stack([np.stack([_resized(pair.t1), _resized(pair.t2)]) for pair in pairs])
-
-
-def _resized(image: np.ndarray) -> np.ndarray:
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    return np.asarray(picture.resize((INPUT_PX, INPUT_PX), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+def _images(pairs: list[TilePair]) -> np.ndarray:
+    """Return the pixels of pairs `(B, T=2, C=3, H, W)`."""
+    return np.stack([np.stack([pair.t1, pair.t2]) for pair in pairs])
 
 
 def _python(*arguments: object) -> None:

@@ -24,7 +24,8 @@ from geocc.data.synthetic.write import write_pairs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INPUT_PX = 128
+INPUT_PX = 192
+"""What the scout inside looks at; the tower is given the same, shrunk."""
 PAIRS_PER_SHARD = 500
 SHARDS = (
     ("all", 256, 24),

@@ -65,7 +65,8 @@ def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) ->
             branch.pair.weight.fill_(PAIR_SHARE)
     with_scout.generation_config = model.generation_config
     with_scout.save_pretrained(out)
-    CCExpertProcessor.from_pretrained(folder).save_pretrained(out)
+    words = CCExpertProcessor.from_pretrained(folder)
+    CCExpertProcessor.from_config(config, tokenizer=words.tokenizer, prompt=words.prompt).save_pretrained(out)
     if (folder / TUTOR_FILE).exists():  # fresh heads would pull a trained tower about until they know their lesson
         shutil.copy2(folder / TUTOR_FILE, out)
 

@@ -14,11 +14,12 @@ import torch
 from geocc.inference.decoding import SpokenTokens, end_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
     from transformers import Cache
 
+    from geocc.inference.decoding import ReadPrompts
     from geocc.model import CCExpertForConditionalGeneration
 
 __all__ = ["likeliest_by_beams"]
@@ -28,31 +29,35 @@ __all__ = ["likeliest_by_beams"]
 def likeliest_by_beams(
     model: CCExpertForConditionalGeneration,
     input_ids: Tensor,
-    image_features: Tensor,
+    read: ReadPrompts,
     *,
     num_beams: int,
     max_new_tokens: int,
     is_refused: Callable[[list[int]], bool],
+    rows: Sequence[int] | None = None,
 ) -> list[SpokenTokens | None]:
     """Let the model answer with the likeliest sentence that beam search finds and that is not refused.
 
-    The prompts are read once for all beams; Transformers' `generate` searches from there. Sentences of different lengths
-    are compared by the geometric mean of their tokens' probabilities.
+    Transformers' `generate` searches on from where the prompts were read, drafts behind them left out. Sentences of different
+    lengths are compared by the geometric mean of their tokens' probabilities.
 
     Args:
         model: The model; its language model's cache can be cut back.
         input_ids: `(B, S)` prompts of one length, without padding.
-        image_features: `(B, T=2, N, D_text)` from `model.get_image_features`.
+        read: What `read_prompts` returned for them, or for more prompts of which `rows` are wanted; its cache is used up.
         num_beams: Beginnings kept at a time, 2 or more.
         max_new_tokens: Longest answer in tokens, 1 or more.
         is_refused: Whether an answer, given by its tokens, must not be given.
+        rows: Which of the prompts that were read `input_ids` are; all of them when left out.
 
     Returns:
-        One answer per prompt; None where all that the search found is refused.
+        One answer per prompt of `input_ids`; None where all that the search found is refused.
     """
     prompt_length = input_ids.shape[1]
-    cache: Cache = model.model(input_ids=input_ids, image_features=image_features, use_cache=True).past_key_values
-    cache.crop(-1)  # generate reads the last token itself
+    cache = read.cache
+    cache.crop(-1 - len(read.tree))  # generate reads the prompt's last token itself
+    if rows is not None:
+        cache.batch_select_indices(torch.tensor(rows, device=input_ids.device))
     cache.batch_repeat_interleave(num_beams)
     generator: Any = model
     found = generator.generate(
@@ -70,13 +75,13 @@ def likeliest_by_beams(
         next((answer for beam in beams if not is_refused(answer := _spoken(beam, ends=ends))), None)
         for beams in found.tolist()
     ]
-    rows = [row for row, answer in enumerate(answers) if answer is not None]
+    given = [row for row, answer in enumerate(answers) if answer is not None]
     spoken: list[SpokenTokens | None] = [None] * len(answers)
-    if rows:
+    if given:
         cache.crop(prompt_length - 1 - cache.get_seq_length())
-        cache.batch_select_indices(torch.tensor(rows, device=input_ids.device) * num_beams)
+        cache.batch_select_indices(torch.tensor(given, device=input_ids.device) * num_beams)
         said = [answer for answer in answers if answer is not None]
-        for row, answer, values in zip(rows, said, _score(model, input_ids[rows, -1], said, cache), strict=True):
+        for row, answer, values in zip(given, said, _score(model, input_ids[given, -1], said, cache), strict=True):
             spoken[row] = SpokenTokens(answer, values)
     return spoken
 

@@ -217,7 +217,7 @@ class CCExpertCaptioner:
     @property
     def input_size(self) -> int:
         """Side in pixels to which tiles are resized."""
-        return int(self._model.config.vision_config.image_size)
+        return int(self._model.config.input_size)
 
     @property
     def bytes_per_pair(self) -> int:
@@ -270,7 +270,7 @@ class CCExpertCaptioner:
             paired.reshape(-1, 2, *images.shape[1:]), device=self._model.device
         ).flatten(0, 1)[: len(images)]
         pixels = pixels.to(self._model.dtype)
-        levels: Tensor = self._model.model.vision_tower(pixels)
+        levels: Tensor = self._model.model.encode_images(pixels)
         scouted = self._model.config.scout_config is not None
         return [
             EncodedDate(level.clone(), image.clone() if scouted else None)
@@ -329,9 +329,7 @@ class CCExpertCaptioner:
     def _caption_by_words(self, prompt: Tensor, image_features: Tensor) -> list[Caption]:
         read = read_prompts(self._model, prompt, image_features, tree=self._no_change)
         probabilities = (1 - answer_probability(read)).tolist()
-        answers = (
-            self._finish(read, prompt, image_features) if self._is_plain else self._generate(prompt, image_features)
-        )
+        answers = self._finish(read, prompt) if self._is_plain else self._generate(prompt, image_features)
         return [
             Caption(text, changed=not says_no_change(text), change_probability=probability, confidence=confidence)
             for (text, confidence), probability in zip(answers, probabilities, strict=True)
@@ -361,7 +359,8 @@ class CCExpertCaptioner:
     def _ask_for_change(self, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
         found: list[SpokenTokens | None] = [None] * len(prompt)
         if self._num_beams > 1:
-            found = self._search(prompt, image_features, is_refused=self._is_no_change)
+            read = read_prompts(self._model, prompt, image_features, tree=AnswerTree())
+            found = self._search(prompt, read, is_refused=self._is_no_change)
         rows = [row for row, said in enumerate(found) if said is None]
         others = iter(self._ask_for_another(prompt[rows], image_features[rows]) if rows else [])
         return [next(others) if said is None else said for said in found]
@@ -382,32 +381,37 @@ class CCExpertCaptioner:
     def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         if not self._is_plain:
             return self._generate(prompt, image_features)
-        read = read_prompts(self._model, prompt, image_features, tree=self._draft)
-        return self._finish(read, prompt, image_features)
+        return self._finish(read_prompts(self._model, prompt, image_features, tree=self._draft), prompt)
 
-    def _finish(self, read: ReadPrompts, prompt: Tensor, image_features: Tensor) -> list[Answer]:
+    def _finish(self, read: ReadPrompts, prompt: Tensor) -> list[Answer]:
         if self._num_beams > 1:
-            return self._to_answers(self._search_beyond(read, prompt, image_features))
+            return self._to_answers(self._search_beyond(read, prompt))
         if self._steps is not None:
             return self._to_answers(self._steps.continue_greedily(read))
         return self._to_answers(continue_greedily(self._model, read, max_new_tokens=self._max_new_tokens))
 
-    def _search_beyond(self, read: ReadPrompts, prompt: Tensor, image_features: Tensor) -> list[SpokenTokens]:
+    def _search_beyond(self, read: ReadPrompts, prompt: Tensor) -> list[SpokenTokens]:
         """Search for the answers that greedy decoding would not have taken over whole from a draft."""
         drafted = OpenAnswers(self._model, read, max_new_tokens=self._max_new_tokens)
         spoken, rows = list(drafted.spoken), drafted.rows
         if rows:
-            for row, said in zip(rows, self._search(prompt[rows], image_features[rows]), strict=True):
+            for row, said in zip(rows, self._search(prompt[rows], read, rows=rows), strict=True):
                 spoken[row] = said or spoken[row]
         return spoken
 
     def _search(
-        self, prompt: Tensor, image_features: Tensor, *, is_refused: Callable[[list[int]], bool] = lambda _: False
+        self,
+        prompt: Tensor,
+        read: ReadPrompts,
+        *,
+        rows: Sequence[int] | None = None,
+        is_refused: Callable[[list[int]], bool] = lambda _: False,
     ) -> list[SpokenTokens | None]:
         return likeliest_by_beams(
             self._model,
             prompt,
-            image_features,
+            read,
+            rows=rows,
             num_beams=self._num_beams,
             max_new_tokens=self._max_new_tokens,
             is_refused=is_refused,
@@ -422,7 +426,8 @@ class CCExpertCaptioner:
 
     def _generate(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         if self._num_beams > 1:
-            return self._to_answers([said for said in self._search(prompt, image_features) if said is not None])
+            read = read_prompts(self._model, prompt, image_features, tree=AnswerTree())
+            return self._to_answers([said for said in self._search(prompt, read) if said is not None])
         return answer_greedily(
             self._model,
             self._processor,

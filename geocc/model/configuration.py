@@ -72,7 +72,8 @@ class CCExpertConfig(PreTrainedConfig):
         tie_word_embeddings: Whether the language model's head is its embedding table. Left out, as `text_config` says.
         change_head: Whether the model also says, per pair and per image token, if the ground changed.
         scout_config: Sizes of a change scout that looks at each pair beside the tower (`geocc.model.scout_branch`); None, as in
-            every published CCExpert, for none. Its `image_size` is the tower's, and a token covers whole cells of its map.
+            every published CCExpert, for none. Its `image_size` is the tower's or larger: a network of convolutions gains more from
+            finer pixels than a tower of a few hundred tokens, which then gets them averaged.
 
     Raises:
         InputError: If the sizes do not fit each other.
@@ -143,6 +144,12 @@ class CCExpertConfig(PreTrainedConfig):
         return int(self.vision_config.image_size // self.vision_config.patch_size)
 
     @property
+    def input_size(self) -> int:
+        """Side in pixels of the images that the model is given: the tower's, or that of a scout that looks closer."""
+        scout: ChangeScoutConfig | None = self.scout_config
+        return int(self.vision_config.image_size if scout is None else scout.image_size)
+
+    @property
     def tokens_per_image(self) -> int:
         """Image tokens per date, and so placeholders per image slot."""
         return self.grid_size**2
@@ -183,9 +190,9 @@ def _check_difference(config: CCExpertConfig, *, width: int) -> None:
 
 def _check_scout(scout: ChangeScoutConfig, *, vision: SiglipVisionConfig, grid: int) -> None:
     image_size: Any = vision.image_size  # `_check_grid` saw to it that it is one number
-    if scout.image_size != image_size or image_size // CELL % grid:
+    if scout.image_size < image_size or image_size // CELL % grid:
         raise InputError(
             f"a scout of image_size {scout.image_size} was given to a tower of image_size {image_size} with {grid} tokens per "
-            f"side; expected one of {image_size}, and tokens per side that divide its {image_size // CELL} cells, or "
-            "scout_config=None"
+            f"side; expected one of at least {image_size}, and tokens per side that divide {image_size // CELL}, the tower's "
+            "pixels by those of a cell, or scout_config=None"
         )

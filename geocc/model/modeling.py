@@ -18,7 +18,7 @@ from geocc.model.difference import DifferenceModule
 from geocc.model.heads import ChangeHead, Projector
 from geocc.model.outputs import CCExpertImageFeatures, CCExpertModelOutput, CCExpertOutput
 from geocc.model.packing import branch_mask, branch_positions, target_loss
-from geocc.model.scout_branch import ScoutBranch
+from geocc.model.scout_branch import ScoutBranch, shrunk
 from geocc.model.vision import FeatureTower
 
 if TYPE_CHECKING:
@@ -78,11 +78,28 @@ class CCExpertModel(CCExpertPreTrainedModel):
             raise InputError(
                 f"pixel_values of shape {tuple(pixel_values.shape)} were given; a batch of pairs is (B, T=2, C, H, W)"
             )
-        levels = self.vision_tower(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2))
+        levels = self.encode_images(pixel_values.flatten(0, 1)).unflatten(1, (-1, 2))
         return self.compare_dates(levels, pixel_values=pixel_values)
 
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Return the tower's feature levels `(L, R, N, D)` of single images `(R, C, H, W)` in [-1, 1], of either date.
+
+        Raises:
+            InputError: If the images are not of `config.input_size`.
+        """
+        side, given = self.config.vision_config.image_size, self.config.input_size
+        if given > side:  # else it is for the tower to take or to refuse them
+            if pixel_values.shape[-2:] != (given, given):
+                raise InputError(
+                    f"images of (H, W) = {tuple(pixel_values.shape[-2:])} were given to a model whose scout looks at "
+                    f"{(given, given)}; let a CCExpertProcessor made by from_config resize them"
+                )
+            pixel_values = shrunk(pixel_values, side)
+        levels: Tensor = self.vision_tower(pixel_values)
+        return levels
+
     def compare_dates(self, levels: Tensor, *, pixel_values: Tensor | None = None) -> CCExpertImageFeatures:
-        """Go on from images that `vision_tower` has encoded, each perhaps for several pairs.
+        """Go on from images that `encode_images` has encoded, each perhaps for several pairs.
 
         Args:
             levels: `(L, B, T=2, N, D)` feature levels of pairs, the earlier date first.

@@ -36,7 +36,7 @@ _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 class CCExpertProcessor(ProcessorMixin):
     """Prepares pairs of images, a question and captions for CCExpert.
 
-    Images are squashed to the tower's square with Pillow's antialiased bicubic filter, divided by 255 and brought to
+    Images are squashed to the model's square with Pillow's antialiased bicubic filter, divided by 255 and brought to
     [-1, 1], exactly as in the reference.
 
     Args:
@@ -75,7 +75,7 @@ class CCExpertProcessor(ProcessorMixin):
             tokenizer: The tokenizer of its language model; `<image>` is added to it if it lacks one.
             prompt: The question asked when none is given.
         """
-        side = config.vision_config.image_size
+        side = config.input_size
         image_processor = SiglipImageProcessorPil(
             size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
@@ -171,7 +171,7 @@ class CCExpertProcessor(ProcessorMixin):
         *,
         device: torch.device | None = None,
     ) -> Tensor:
-        """Bring pairs of images to the tower's size and range.
+        """Bring pairs of images to the model's size and range.
 
         Args:
             images: Pairs of Pillow images, the earlier date first, or `(B, T=2, C=3, H, W)` uint8.

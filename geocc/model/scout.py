@@ -194,6 +194,14 @@ class ChangeScout(PreTrainedModel):
         scout.load_state_dict(kept, strict=False)
         return scout
 
+    def seeing(self, image_size: int) -> ChangeScout:
+        """Return a scout of the same weights that looks at images of this side in pixels: itself, where it does."""
+        if image_size == self.config.image_size:
+            return self
+        scout = ChangeScout(ChangeScoutConfig(**self.config.to_dict() | {"image_size": image_size}))
+        scout.load_state_dict(self.state_dict())
+        return scout
+
     def folded(self) -> ChangeScout:
         """Return a scout that says the same and has its norms worked into its convolutions; not to be trained on."""
         if self.config.folded:

@@ -1,7 +1,7 @@
 """A change scout inside a CCExpert model: what it sees of a pair is put onto the image tokens. geocc's own, not CCExpert's.
 
 A small tower that is trained from nothing sees coarse squares; a scout, for the same few megabytes, sees cells of four pixels
-and has learned from masks and nothing else. Its weights come from `geocc.training.train_scout` and stay as they are while
+and has learned from masks and nothing else. It may look at finer pixels than the tower does. Its weights come from `geocc.training.train_scout` and stay as they are while
 the model learns to read them.
 """
 
@@ -18,7 +18,7 @@ from geocc.model.scout import CELL, ChangeScout
 if TYPE_CHECKING:
     from geocc.model.configuration import CCExpertConfig
 
-__all__ = ["ScoutBranch", "ScoutTokens"]
+__all__ = ["ScoutBranch", "ScoutTokens", "shrunk"]
 
 # Logits of a sure scout reach some dozens; beside normed features they should be neither lost nor louder than all else.
 _LOGIT_SCALE = 0.2
@@ -40,6 +40,15 @@ class ScoutTokens(NamedTuple):
     change_logits: Tensor
 
 
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Shrink images or maps `(B, C, H, H)` by an antialiased bicubic filter, as images are resized at first; of that side already, return them."""
+    if images.shape[-1] == side:
+        return images
+    # In float32, for torch knows no such filter in bfloat16 on every device.
+    smaller = F.interpolate(images.float(), size=(side, side), mode="bicubic", antialias=True)
+    return smaller.to(images.dtype)
+
+
 class ScoutBranch(nn.Module):
     """Lets a `ChangeScout` look at the pair, and lays its cells onto the tokens that cover them.
 
@@ -50,7 +59,8 @@ class ScoutBranch(nn.Module):
     def __init__(self, config: CCExpertConfig) -> None:
         super().__init__()
         self.scout = ChangeScout(config.scout_config)
-        self.cells = config.vision_config.image_size // CELL // config.grid_size
+        self.side = config.vision_config.image_size // CELL
+        self.cells = self.side // config.grid_size
         merged, width = config.scout_config.merged_width, config.vision_config.hidden_size
         self.norm = nn.LayerNorm(merged)
         self.change = nn.Linear((merged + 2) * self.cells**2, width)
@@ -68,9 +78,9 @@ class ScoutBranch(nn.Module):
         config = self.scout.config
         pixels = (pixel_values / 2 + 0.5 - config.image_mean) / config.image_std
         seen = self.scout(pixels.to(self.change.weight.dtype))  # the tower too takes pixels of any dtype
-        features = self.norm(seen.features.movedim(1, -1)).movedim(-1, 1)
+        features = self.norm(shrunk(seen.features, self.side).movedim(1, -1)).movedim(-1, 1)
         pair = seen.change_logits[:, None, None, None].expand(-1, 1, *features.shape[2:])
-        logits = torch.cat([seen.map_logits.unsqueeze(1), pair], dim=1) * _LOGIT_SCALE
+        logits = torch.cat([shrunk(seen.map_logits.unsqueeze(1), self.side), pair], dim=1) * _LOGIT_SCALE
         cells = F.pixel_unshuffle(torch.cat([features, logits.to(features)], dim=1), self.cells)
         change = self.change(cells.flatten(2).transpose(1, 2))
         read = self.act(change)

@@ -62,6 +62,8 @@ class ScoutRecipe(Settings):
         colour: Spread of the random gain and shift of each band of each date; 0 for none.
         covers: Names of the classes of the label images, in the order of their numbers from 1; empty to learn none of them. Left
             out, those of the start or the configuration, and `geocc.model.scout.COVERS` where these have none.
+        image_size: Side in pixels of what the scout looks at, and of the stored pairs; left out, that of the start or the
+            configuration.
         compile: Have torch compile the network; worth it for a few hundred steps or more.
         checkpoint_every: Steps between checkpoints.
         seed: Of the start, the order and the augmentation.
@@ -75,6 +77,7 @@ class ScoutRecipe(Settings):
     changed_weight: Annotated[float, Field(gt=0)] = 1.0
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
     covers: tuple[str, ...] | None = None
+    image_size: Annotated[int, Field(ge=CELL)] | None = None
     compile: bool = False
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     seed: int = 0
@@ -194,6 +197,11 @@ class StoredPairs(Dataset[dict[str, Any]]):
         return len(self._arrays["changed"])
 
     @property
+    def side(self) -> int:
+        """Side in pixels of their images."""
+        return int(self._arrays["images"].shape[-1])
+
+    @property
     def highest_label(self) -> int:
         """Highest class that the label images hold; 0 where they hold none."""
         return int(self._arrays["labels"].max())
@@ -229,7 +237,8 @@ def train_scout(
         The scout, in `eval` mode. Its logits are not calibrated.
 
     Raises:
-        InputError: Both `start` and `config` are given, or label images hold numbers that the covers do not name.
+        InputError: Both `start` and `config` are given, label images hold numbers that the covers do not name, or pairs are
+            stored with another side than the scout looks at.
         ModelNotFoundError: There is no model `start`.
         CheckpointError: `start` is no scout.
         WriteError: `output` holds a run already, and `resume` is not set.
@@ -246,7 +255,9 @@ def train_scout(
         torch.manual_seed(recipe.seed)
         scout = ChangeScout(config or ChangeScoutConfig()) if start is None else load_scout(resolve_model(start).path)
         scout = scout.knowing((scout.config.covers or COVERS) if recipe.covers is None else recipe.covers)
+        scout = scout.seeing(recipe.image_size or scout.config.image_size)
         _check_labels(pairs, scout.config.covers)
+        _check_sides(pairs, scout.config.image_size)
         _train(pairs, folder, scout, recipe, resume=resume)
     draft = folder / ".model.draft"
     shutil.rmtree(draft, ignore_errors=True)  # cut short
@@ -263,6 +274,15 @@ def _check_labels(pairs: Sequence[StoredPairs], covers: Sequence[str]) -> None:
         raise InputError(
             f"label images hold the class {highest}, and there are {len(covers)} covers: {', '.join(covers)}; name all classes, as "
             "in ScoutRecipe(covers=(...)), or learn none of them with ScoutRecipe(covers=())."
+        )
+
+
+def _check_sides(pairs: Sequence[StoredPairs], image_size: int) -> None:
+    others = sorted({stored.side for stored in pairs} - {image_size})
+    if others:
+        raise InputError(
+            f"pairs are stored with sides of {', '.join(map(str, others))} pixels, and the scout looks at {image_size}; store them "
+            f"anew with read_example(record, side={image_size}), or train with ScoutRecipe(image_size={others[0]})."
         )
 
 

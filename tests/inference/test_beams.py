@@ -10,6 +10,8 @@ from support import tiny_ccexpert
 from geocc.errors import InputError
 from geocc.inference import CCExpertCaptioner, TileBatch, says_no_change
 from geocc.inference.beams import likeliest_by_beams
+from geocc.inference.decoding import read_prompts
+from geocc.inference.drafts import AnswerTree
 
 PAIRS, LONGEST, END = 4, 9, 258
 
@@ -52,10 +54,12 @@ def cut(tokens):
     return tokens[: next((at + 1 for at, token in enumerate(tokens) if token in ends), len(tokens))]
 
 
-def searched(beams, **options):
+def searched(beams, *, drafts=(), rows=None, **options):
     model, prompt, features = parts()
     options = {"is_refused": lambda _: False, "max_new_tokens": LONGEST} | options
-    return likeliest_by_beams(model, prompt, features, num_beams=beams, **options)
+    read = read_prompts(model, prompt, features, tree=AnswerTree.from_answers(drafts))
+    asked = prompt if rows is None else prompt[rows]
+    return likeliest_by_beams(model, asked, read, num_beams=beams, rows=rows, **options)
 
 
 @pytest.mark.parametrize("beams", [2, 3, 5])
@@ -84,6 +88,15 @@ def test_it_goes_down_the_list_past_what_is_refused(row, barred):
     expected = [next((beam for beam in beams if beam not in refused), None) for beams in answers]
     assert [answer and answer.tokens for answer in found] == expected
     assert (expected[row] is None) == (barred == 3)
+
+
+@pytest.mark.parametrize("drafts", [[[5, 6, 7]], [[5, 6, 7], [5, 8], [9]]])
+def test_drafts_behind_the_prompt_and_prompts_that_are_not_asked_do_not_count(drafts):
+    expected = searched(3)
+    rows = [3, 1]
+    for found, row in zip(searched(3, drafts=drafts, rows=rows), rows, strict=True):
+        assert found.tokens == expected[row].tokens
+        assert found.log_probabilities == pytest.approx(expected[row].log_probabilities, abs=1e-4)
 
 
 def test_one_token_is_an_answer_too():

@@ -100,7 +100,52 @@ def test_a_scout_whose_weights_are_missing_is_refused(model, tmp_path):
         load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"image_size": 64}, {"image_size": 0}, {"widths": []}])
+def test_a_scout_may_look_at_finer_pixels_than_the_tower():
+    model, processor = tiny_ccexpert.make(scout=48)
+    images = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 60, 60), dtype=np.uint8)
+    pixels = processor.pixel_values(images)
+    assert pixels.shape == (3, 2, 3, 48, 48)
+    assert model.config.input_size == CCExpertCaptioner(model, processor).input_size == 48
+    # What it is told counts in full, as that of a scout which looks at the tower's own pixels.
+    logits = scout_says(model, pixels).change_logits
+    before = told(model, pixels).change_logits
+    model.model.scout_branch.pair.weight.data.add_(1)
+    torch.testing.assert_close(told(model, pixels).change_logits, before + logits)
+    # The tower sees what it would have seen of the same images at its own size.
+    small = tiny_ccexpert.make()[1]
+    smooth = np.kron(
+        np.random.default_rng(1).integers(0, 256, (3, 2, 3, 4, 4), dtype=np.uint8), np.ones((15, 15), np.uint8)
+    )
+    for seen, close in ((images, 0.75), (smooth, 0.97)):
+        own = model.model.encode_images(processor.pixel_values(seen).flatten(0, 1))
+        levels = model.model.vision_tower(small.pixel_values(seen).flatten(0, 1))
+        assert torch.cosine_similarity(own.flatten(), levels.flatten(), dim=0) > close
+
+
+def test_cells_of_finer_pixels_lie_where_the_tokens_that_get_them_lie(pixels):
+    model, _ = tiny_ccexpert.make(scout=64)
+    fine = torch.nn.functional.interpolate(pixels.flatten(0, 1), scale_factor=2).unflatten(0, (3, 2))
+    read_nothing(model)
+    without = told(model, fine).change_features
+    cells = scout_says(model, fine).map_logits
+    assert cells.shape == (3, 16, 16)
+    model.model.scout_branch.change.weight.data[0, 4 * 4 : 5 * 4] = 1
+    found = (told(model, fine).change_features - without)[..., 0].unflatten(1, (4, 4))
+    # An antialiased filter reaches over the edges of a token; what it finds goes with the mean of the token's own cells.
+    expected = 0.2 * 4 * cells.reshape(3, 4, 4, 4, 4).mean(dim=(2, 4))
+    both = torch.stack([found.flatten(), expected.flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.9
+    turned = torch.stack([found.flip(-1).flatten(), expected.flatten()])
+    assert torch.corrcoef(turned)[0, 1] < 0.7
+
+
+def test_pixels_of_the_tower_s_size_are_refused_by_a_model_whose_scout_looks_closer(pixels):
+    model, _ = tiny_ccexpert.make(scout=48)
+    with pytest.raises(InputError, match=r"\(32, 32\).*\(48, 48\).*from_config"):
+        told(model, pixels)
+
+
+@pytest.mark.parametrize("change", [{"image_size": 16}, {"image_size": 0}, {"widths": []}])
 def test_a_scout_that_does_not_fit_the_tower_is_refused(model, change):
     settings = model.config.to_dict()
     settings["scout_config"] |= change
@@ -121,8 +166,10 @@ def test_weights_in_bfloat16_take_pixels_in_float32(model, pixels):
     torch.testing.assert_close(found.float(), expected, atol=0.5, rtol=0.1)
 
 
-def test_dates_encoded_once_are_shown_to_the_scout_as_well(model):
-    captioner = CCExpertCaptioner(model, tiny_ccexpert.make(scout=True)[1], max_new_tokens=4)
+@pytest.mark.parametrize("side", [32, 48])
+def test_dates_encoded_once_are_shown_to_the_scout_as_well(side):
+    model, processor = tiny_ccexpert.make(scout=side)
+    captioner = CCExpertCaptioner(model, processor, max_new_tokens=4)
     images = np.random.default_rng(0).integers(0, 256, (4, 2, 3, 32, 32), dtype=np.uint8)
     batch = TileBatch(images=images, tile_ids=tuple("abcd"))
     once = EncodeOnce(captioner, keep=8)

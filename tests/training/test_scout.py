@@ -143,6 +143,26 @@ def test_a_scout_goes_on_from_another_and_has_its_sizes(tmp_path):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
+def test_a_scout_goes_on_with_larger_images_and_refuses_pairs_of_another_size(tmp_path):
+    pairs = [store_pairs([example(np.random.default_rng(0), changed=True) for _ in range(4)], tmp_path / "pairs")]
+    short = {"steps": 1, "batch_size": 4, "warmup_steps": 0}
+    small = ChangeScoutConfig(**SIZES.to_dict() | {"image_size": SIDE // 2})
+    with pytest.raises(InputError, match=r"sides of 32 pixels.*looks at 16.*side=16.*image_size=32"):
+        train_scout(pairs, tmp_path / "no", config=small, recipe=ScoutRecipe(**short))
+    first = train_scout(pairs, tmp_path / "first", config=small, recipe=ScoutRecipe(**short, image_size=SIDE))
+    assert first.config.image_size == SIDE
+    first.seeing(SIDE // 2).save_pretrained(tmp_path / "less")
+    again = train_scout(
+        pairs,
+        tmp_path / "more",
+        start=tmp_path / "less",
+        recipe=ScoutRecipe(**short, learning_rate=1e-9, image_size=SIDE),
+    )
+    assert again.config.image_size == SIDE
+    for one, other in zip(first.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
 def test_a_scout_cannot_start_from_another_and_have_other_sizes_nor_from_what_is_none(tmp_path):
     pairs = [store_pairs([example(np.random.default_rng(0), changed=True)], tmp_path / "pairs")]
     with pytest.raises(InputError, match="leave one of them out"):
