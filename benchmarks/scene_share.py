@@ -37,7 +37,7 @@ class FullSize:
             Path(geocc.__file__).parent / "model/weights/geocc-mini"
         ).tokenizer
         self._processor = CCExpertProcessor.from_config(model.config, tokenizer=tokenizer)
-        self.input_size = model.config.vision_config.image_size
+        self.input_size = model.config.input_size
         self.bytes_per_pair = 400_000_000
         self.seconds = 0.0
 

@@ -39,8 +39,6 @@ LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45}
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
-MARGIN = 16
-"""Pixels by which the scout inside mirrors tiles outwards once trained. The 32 of geocc-scout are hardly worth their time here."""
 HELD_OUT_PAIRS = 2000
 COPIED_TILES = 500
 
@@ -121,8 +119,6 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
     pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
     processor = CCExpertProcessor.from_pretrained(trained)
     model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
-    if model.config.scout_config is not None:
-        model.model.scout_branch.scout.config.margin = MARGIN
     truth = torch.tensor([float(pair.changed) for pair in pairs])
     with torch.inference_mode():
         logits = torch.cat(

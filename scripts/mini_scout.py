@@ -46,7 +46,6 @@ def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) ->
     """
     model = CCExpertForConditionalGeneration.from_pretrained(folder, dtype="float32")
     folded = load_scout(scout).knowing(()).folded()  # what stands where is read from its features, not from its head
-    folded.config.margin = 0  # a margin makes the images that it looks at 2.25 times as large; it gets one once trained
     config = CCExpertConfig.from_dict(model.config.to_dict() | {"scout_config": folded.config.to_diff_dict()})
     torch.manual_seed(seed)
     with_scout = CCExpertForConditionalGeneration(config)

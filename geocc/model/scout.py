@@ -79,7 +79,7 @@ class ChangeScoutConfig(PretrainedConfig):
     def __init__(
         self,
         *,
-        image_size: int = 128,
+        image_size: int = 192,
         stem_width: int = 32,
         widths: Sequence[int] = (64, 128, 160, 192),
         depths: Sequence[int] = (2, 3, 2, 2),
@@ -100,7 +100,7 @@ class ChangeScoutConfig(PretrainedConfig):
         coarsest = CELL * 2 ** (len(widths) - 1)
         if not coarsest <= image_size <= _WIDEST or image_size % coarsest:
             raise InputError(
-                f"image_size is {image_size}; {len(widths)} levels need a multiple of {coarsest}, such as 128, and at most "
+                f"image_size is {image_size}; {len(widths)} levels need a multiple of {coarsest}, such as 192, and at most "
                 f"{_WIDEST}."
             )
         self.covers = _checked_covers(covers)

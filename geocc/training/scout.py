@@ -107,7 +107,7 @@ class ScoutExample:
         changed: bool,
         mask: NDArray[np.bool_] | None = None,
         labels: Sequence[NDArray[np.uint8]] | None = None,
-        side: int = 128,
+        side: int = 192,
     ) -> ScoutExample:
         """Bring a pair to the size of the scout.
 
@@ -134,7 +134,7 @@ class ScoutExample:
         return cls(np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures]), shares, small, changed)
 
 
-def read_example(record: Record, *, side: int = 128) -> ScoutExample:
+def read_example(record: Record, *, side: int = 192) -> ScoutExample:
     """Read a record as a scout learns from it.
 
     Args:
