@@ -1,11 +1,10 @@
 import hashlib
-import json
 
 import huggingface_hub
 import pytest
 
 from geocc.errors import CheckpointError, ModelNotFoundError
-from geocc.model import list_models, registry, resolve_model
+from geocc.model import CCExpertConfig, list_models, registry, resolve_model
 
 NAMES = {entry.id: entry for entry in list_models()}
 
@@ -65,7 +64,7 @@ def test_the_weights_in_this_package_are_those_that_were_shipped():
     entry = NAMES["geocc-mini"]
     assert "model.safetensors" in entry.sha256
     assert resolve_model("geocc-mini").path == entry.packaged
-    assert json.loads((entry.packaged / "config.json").read_text())["vision_config"]["image_size"] == entry.input_size
+    assert CCExpertConfig.from_pretrained(entry.packaged).input_size == entry.input_size
 
 
 def test_a_folder_goes_before_a_name_that_cannot_be_fetched(tmp_path, monkeypatch):
