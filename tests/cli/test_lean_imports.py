@@ -87,6 +87,7 @@ def test_a_cold_start_imports_what_captions_need_and_the_rest_on_request(pair, t
 
 
 def test_only_a_process_of_the_commands_own_is_lean(pair, tmp_path):
+    app.register_commands()
     done = CliRunner().invoke(
         app.app, ["caption", *map(str, pair), "--output", str(tmp_path / "changes.gpkg"), "--quiet"]
     )
