@@ -82,8 +82,8 @@ def test_a_cold_start_imports_what_captions_need_and_the_rest_on_request(pair, t
     whole = geocc.caption_changes(*pair, progress=False)  # in this process, with all that is installed
     lean = geocc.read_layer(output)
     assert list(lean["caption"]) == list(whole["caption"])
-    # In bfloat16 a busy machine has been seen to round otherwise in one process than in the other, by 4e-6.
-    assert list(lean["change_probability"]) == pytest.approx(list(whole["change_probability"]), abs=1e-4)
+    # Seen once on a busy machine: 4e-6 between the two processes, less than half a step of bfloat16 in this tile's logit of 8.
+    assert list(lean["change_probability"]) == pytest.approx(list(whole["change_probability"]), abs=1e-5)
 
 
 def test_only_a_process_of_the_commands_own_is_lean(pair, tmp_path):
