@@ -37,8 +37,8 @@ SHARDS = (
 )
 """Domain, side of the tiles as rendered, and shards of them. Two thirds are seen through a resize, as most users' tiles are;
 fields and rivers above 3 m are twice as many as elsewhere, as they are what is hardest to learn."""
-EDITIONS = ("synthetic.jsonl", 0), ("synthetic-1.jsonl", 50), ("synthetic-2.jsonl", 75)
-"""Records of the scenes that three stages are trained on and of those for the two legs after them, which a scout has not learned by heart,
+EDITIONS = ("synthetic.jsonl", 0), ("synthetic-1.jsonl", 50), ("synthetic-2.jsonl", 75), ("synthetic-3.jsonl", 25)
+"""Records of the scenes that three stages are trained on and of those for the legs after them, which a scout has not learned by heart,
 each with the number of its first shard."""
 IDENTICAL_SHARE = 0.08
 """Of the unchanged pairs: both dates one and the same picture."""
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--edition", type=int, choices=range(len(EDITIONS)), default=0, help="1, 2: other scenes")
+    parser.add_argument("--edition", type=int, choices=range(len(EDITIONS)), default=0, help="from 1 on: other scenes")
     parser.add_argument(
         "--views", type=int, default=1, help="how often each pair is written, turned and the other way round"
     )

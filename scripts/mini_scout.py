@@ -20,6 +20,7 @@ from geocc.training.tutor import TUTOR_FILE
 SCOUT = Path(__file__).parent.parent / "geocc/model/weights/geocc-scout"
 _BRANCH = "model.scout_branch."
 _SCOUT = f"{_BRANCH}scout."
+_COVERS = f"{_BRANCH}covers."
 PAIR_SHARE = 0.5
 """Share of the scout's logit in the model's at the start."""
 
@@ -35,7 +36,7 @@ def main() -> None:
     add_scout(arguments.model, arguments.out, scout=arguments.scout, seed=arguments.seed)
 
 
-def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) -> None:
+def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0, covers: bool = True) -> None:
     """Write a model that has this scout; the words of one that had none are still what they were.
 
     Args:
@@ -43,19 +44,23 @@ def add_scout(folder: Path, out: Path, *, scout: Path = SCOUT, seed: int = 0) ->
         out: Folder of the model with the scout.
         scout: Folder of the scout.
         seed: Seed of the layers that read it.
+        covers: Whether it tells what stood and stands where the ground changed, and the model hears that.
     """
     model = CCExpertForConditionalGeneration.from_pretrained(folder, dtype="float32")
-    folded = load_scout(scout).knowing(()).folded()  # what stands where is read from its features, not from its head
+    found = load_scout(scout)
+    folded = (found if covers else found.knowing(())).folded()
     config = CCExpertConfig.from_dict(model.config.to_dict() | {"scout_config": folded.config.to_diff_dict()})
     torch.manual_seed(seed)
     with_scout = CCExpertForConditionalGeneration(config)
     branch = with_scout.model.scout_branch
     weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(_SCOUT)}
     missing, strange = with_scout.load_state_dict(weights, strict=False)
-    new = _BRANCH if model.config.scout_config is None else _SCOUT
+    new = (_BRANCH,) if model.config.scout_config is None else (_SCOUT, _COVERS)
     if strange or any(not name.startswith(new) for name in missing):
         raise SystemExit(f"{folder} is of another shape: {missing} are missing, {strange} too many")
     branch.scout.load_state_dict(folded.state_dict())
+    if f"{_COVERS}weight" in missing:
+        nn.init.zeros_(branch.covers.weight)
     if model.config.scout_config is None:
         with torch.no_grad():
             # The tokens that go to the words start as they were; the change map starts with a whisper of the scout in it.

@@ -17,11 +17,15 @@ from geocc.model.scout import CELL, ChangeScout
 
 if TYPE_CHECKING:
     from geocc.model.configuration import CCExpertConfig
+    from geocc.model.scout import ScoutOutput
 
 __all__ = ["ScoutBranch", "ScoutTokens", "shrunk"]
 
 # Logits of a sure scout reach some dozens; beside normed features they should be neither lost nor louder than all else.
 _LOGIT_SCALE = 0.2
+_DATES = 2
+# A token is told two things of each cover and date.
+_TOLD = 2
 
 
 class ScoutTokens(NamedTuple):
@@ -49,6 +53,21 @@ def shrunk(images: Tensor, side: int) -> Tensor:
     return smaller.to(images.dtype)
 
 
+def _covers_by_token(seen: ScoutOutput, grid: int) -> Tensor:
+    """Return `(B, N, 2 * T=2 * covers)` of every token the share of its ground that was, or became, each cover, and the surest cell of it.
+
+    A layer that adds up what is known of cells cannot tell a token full of doubt from one with a sure house in it; these can.
+    Of shares the square root, for a house is a few hundredths of a token.
+    """
+    if seen.cover_logits is None:
+        raise TypeError("a scout without covers tells none")
+    changed = seen.map_logits.sigmoid()[:, None, None]
+    each = (changed * seen.cover_logits.softmax(dim=2)).flatten(1, 2)
+    shares = F.adaptive_avg_pool2d(each, grid).sqrt()
+    surest = F.adaptive_max_pool2d(each, grid)
+    return torch.cat([shares, surest], dim=1).flatten(2).transpose(1, 2)
+
+
 class ScoutBranch(nn.Module):
     """Lets a `ChangeScout` look at the pair, and lays its cells onto the tokens that cover them.
 
@@ -68,6 +87,8 @@ class ScoutBranch(nn.Module):
         self.image_a = nn.Linear(width, width)
         self.image_b = nn.Linear(width, width)
         self.pair = nn.Linear(1, 1)
+        told = _DATES * len(config.scout_config.covers) * _TOLD
+        self.covers = nn.Linear(told, width, bias=False) if told else None
 
     def forward(self, pixel_values: Tensor) -> ScoutTokens:
         """Look at pairs.
@@ -83,6 +104,8 @@ class ScoutBranch(nn.Module):
         logits = torch.cat([shrunk(seen.map_logits.unsqueeze(1), self.side), pair], dim=1) * _LOGIT_SCALE
         cells = F.pixel_unshuffle(torch.cat([features, logits.to(features)], dim=1), self.cells)
         change = self.change(cells.flatten(2).transpose(1, 2))
+        if self.covers is not None:
+            change = change + self.covers(_covers_by_token(seen, self.side // self.cells))
         read = self.act(change)
         return ScoutTokens(
             change=change,

@@ -36,7 +36,7 @@ _LINEAR: dict[Part, str] = {
     "difference_module": (
         r"model\.difference\.(?:extractor\.(?:gate|proj)|fusion\.lin[12]|layers\.\d+\.(?:mlp\.lin[12]"
         r"|(?:self_attention|change_to_images|image_to_change)\.(?:q|k|v|out)_proj))"
-        r"|model\.change_head\.(?:token|pair_[12])|model\.scout_branch\.(?:change|image_[ab]|pair)"
+        r"|model\.change_head\.(?:token|pair_[12])|model\.scout_branch\.(?:change|covers|image_[ab]|pair)"
     ),
     "projector": r"model\.projector\.linear_[12]",
     "language_model": r"model\.language_model\.layers\.\d+\.(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj)",
@@ -46,7 +46,7 @@ _WHOLE: dict[Part, tuple[str, ...]] = {
     "difference_module": (
         "model.difference",
         "model.change_head",
-        *(f"model.scout_branch.{name}" for name in ("norm", "change", "image_a", "image_b", "pair")),
+        *(f"model.scout_branch.{name}" for name in ("norm", "change", "covers", "image_a", "image_b", "pair")),
     ),
     "projector": ("model.projector",),
     "vision_tower": ("model.vision_tower",),

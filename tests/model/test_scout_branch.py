@@ -40,6 +40,8 @@ def read_nothing(model):
     for layer in (branch.change, branch.image_a, branch.image_b, branch.pair):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
+    if branch.covers is not None:
+        torch.nn.init.zeros_(branch.covers.weight)
 
 
 def test_a_branch_that_adds_nothing_leaves_the_model_as_it_is_without_one(model, pixels):
@@ -65,6 +67,29 @@ def test_every_token_gets_the_cells_that_it_covers(model, pixels):
     expected = 0.2 * cells.reshape(3, 4, 2, 4, 2).sum(dim=(2, 4)).flatten(1)
     torch.testing.assert_close(found[..., 0], expected, atol=1e-5, rtol=1e-5)
     assert not found[..., 1:].any()
+
+
+@pytest.mark.parametrize("side", [32, 48])
+def test_every_token_is_told_what_its_ground_was_and_became(pixels, side):
+    model, _ = tiny_ccexpert.make(scout=side, covers=("water", "trees", "road"))
+    seen = torch.nn.functional.interpolate(pixels.flatten(0, 1), size=side).unflatten(0, (3, 2))
+    read_nothing(model)
+    without = told(model, seen).change_features
+    found = scout_says(model, seen)
+    sure = found.map_logits.sigmoid()[:, None, None] * found.cover_logits.softmax(dim=2)  # B, T=2, covers, cells, cells
+    cells = side // 4 // 4  # of a token's side
+    squares = (
+        sure.unfold(3, cells, cells).unfold(4, cells, cells).flatten(5).flatten(3, 4)
+    )  # ..., tokens, cells of each
+    weight = model.model.scout_branch.covers.weight.data
+    assert weight.shape == (16, 2 * 2 * 3)
+    # Channels: the shares of three covers at the earlier date and at the later one, then the surest cell of each.
+    weight[0, 4] = 1  # trees that came
+    weight[1, 6 + 2] = 1  # a road that went
+    more = told(model, seen).change_features - without
+    torch.testing.assert_close(more[..., 0], squares[:, 1, 1].mean(dim=-1).sqrt(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(more[..., 1], squares[:, 0, 2].amax(dim=-1), atol=1e-5, rtol=1e-5)
+    assert not more[..., 2:].any()
 
 
 def test_its_logit_adds_to_the_pair_s(model, pixels):
@@ -188,8 +213,11 @@ def test_the_scout_stays_as_it_is_while_all_else_trains(model):
     assert every - learns == sum(parameter.numel() for parameter in model.model.scout_branch.scout.parameters())
 
 
-def test_adapters_go_onto_what_reads_the_scout_and_not_into_it(model):
+@pytest.mark.parametrize("covers", [(), ("water", "trees")])
+def test_adapters_go_onto_what_reads_the_scout_and_not_into_it(covers):
+    model, _ = tiny_ccexpert.make(scout=True, covers=covers)
     wrapped = add_adapters(model, Lora(rank=2), train=["difference_module"], base="tiny")
     adapted = {name.split(".lora_A")[0] for name, _ in wrapped.named_parameters() if ".lora_A" in name}
     inside = {name.removeprefix("base_model.model.model.") for name in adapted if "scout_branch" in name}
-    assert inside == {f"scout_branch.{name}" for name in ("change", "image_a", "image_b", "pair")}
+    told = {"covers"} if covers else set()
+    assert inside == {f"scout_branch.{name}" for name in {"change", "image_a", "image_b", "pair"} | told}
