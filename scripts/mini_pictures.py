@@ -42,7 +42,7 @@ def draw_sheets(model: Path) -> None:
     told = [(pair, answer.text) for pair, answer in zip(pairs, answers, strict=True)]
     for right, name in SHEETS.items():
         chosen = _varied([one for one in told if _right(*one) == right])
-        _sheet(chosen).save(model / name, quality=62)
+        _sheet(chosen).save(model / name, quality=50)
         print(f"{model / name}: {len(chosen)} pairs")
 
 
