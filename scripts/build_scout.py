@@ -150,9 +150,7 @@ def mean_of(one: Path, other: Path, out: Path, *, share: float) -> None:
     scout.save_pretrained(out)
 
 
-def store_records(
-    pool: Pool, records: Path, folder: Path, *, side: int = 128, views: int = 1
-) -> Iterator[StoredPairs]:
+def store_records(pool: Pool, records: Path, folder: Path, *, side: int = 128, views: int = 1) -> Iterator[StoredPairs]:
     """Store the pairs of a file of records, some thousands in a folder; of those that are written several times the first."""
     for number, part in enumerate(_parts(islice(read_records(records), 0, None, views), PAIRS_AT_ONCE)):
         place = folder / f"{number:03d}"
