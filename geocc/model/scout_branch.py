@@ -17,7 +17,6 @@ from geocc.model.scout import CELL, ChangeScout
 
 if TYPE_CHECKING:
     from geocc.model.configuration import CCExpertConfig
-    from geocc.model.scout import ScoutOutput
 
 __all__ = ["ScoutBranch", "ScoutTokens", "shrunk"]
 
@@ -53,16 +52,14 @@ def shrunk(images: Tensor, side: int) -> Tensor:
     return smaller.to(images.dtype)
 
 
-def _covers_by_token(seen: ScoutOutput, grid: int) -> Tensor:
+def _covers_by_token(map_logits: Tensor, cover_logits: Tensor, grid: int) -> Tensor:
     """Return `(B, N, 2 * T=2 * covers)` of every token the share of its ground that was, or became, each cover, and the surest cell of it.
 
     A layer that adds up what is known of cells cannot tell a token full of doubt from one with a sure house in it; these can.
     Of shares the square root, for a house is a few hundredths of a token.
     """
-    if seen.cover_logits is None:
-        raise TypeError("a scout without covers tells none")
-    changed = seen.map_logits.sigmoid()[:, None, None]
-    each = (changed * seen.cover_logits.softmax(dim=2)).flatten(1, 2)
+    changed = map_logits.sigmoid()[:, None, None]
+    each = (changed * cover_logits.softmax(dim=2)).flatten(1, 2)
     shares = F.adaptive_avg_pool2d(each, grid).sqrt()
     surest = F.adaptive_max_pool2d(each, grid)
     return torch.cat([shares, surest], dim=1).flatten(2).transpose(1, 2)
@@ -104,8 +101,8 @@ class ScoutBranch(nn.Module):
         logits = torch.cat([shrunk(seen.map_logits.unsqueeze(1), self.side), pair], dim=1) * _LOGIT_SCALE
         cells = F.pixel_unshuffle(torch.cat([features, logits.to(features)], dim=1), self.cells)
         change = self.change(cells.flatten(2).transpose(1, 2))
-        if self.covers is not None:
-            change = change + self.covers(_covers_by_token(seen, self.side // self.cells))
+        if self.covers is not None and seen.cover_logits is not None:  # both or neither
+            change = change + self.covers(_covers_by_token(seen.map_logits, seen.cover_logits, self.side // self.cells))
         read = self.act(change)
         return ScoutTokens(
             change=change,
