@@ -224,9 +224,10 @@ def paint_any(seed: int) -> list[tuple[np.ndarray, bool]]:
 
 
 def _example(pair: TilePair, *, side: int) -> ScoutExample:
-    labels = pair.labels()
     images = [Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))) for image in (pair.t1, pair.t2)]
-    return ScoutExample.of(images, changed=pair.changed, mask=(labels > 0).any(axis=0), labels=list(labels), side=side)
+    return ScoutExample.of(
+        images, changed=pair.changed, mask=pair.description.mask, labels=list(pair.ground()), side=side
+    )
 
 
 def _parts(things: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -34,6 +34,7 @@ def likeliest_by_beams(
     num_beams: int,
     max_new_tokens: int,
     is_refused: Callable[[list[int]], bool],
+    is_poor: Callable[[list[int]], bool] = lambda _: False,
     rows: Sequence[int] | None = None,
 ) -> list[SpokenTokens | None]:
     """Let the model answer with the likeliest sentence that beam search finds and that is not refused.
@@ -48,6 +49,7 @@ def likeliest_by_beams(
         num_beams: Beginnings kept at a time, 2 or more.
         max_new_tokens: Longest answer in tokens, 1 or more.
         is_refused: Whether an answer, given by its tokens, must not be given.
+        is_poor: Whether it is given only where all else that the search found is refused, or as poor.
         rows: Which of the prompts that were read `input_ids` are; all of them when left out.
 
     Returns:
@@ -72,9 +74,9 @@ def likeliest_by_beams(
     )[:, prompt_length:].unflatten(0, (len(input_ids), num_beams))
     ends = end_tokens(model)
     answers = [
-        next((answer for beam in beams if not is_refused(answer := _spoken(beam, ends=ends))), None)
+        min((answer for beam in beams if not is_refused(answer := _spoken(beam, ends=ends))), key=is_poor, default=None)
         for beams in found.tolist()
-    ]
+    ]  # the likeliest comes first, and of equals min takes the first
     given = [row for row, answer in enumerate(answers) if answer is not None]
     spoken: list[SpokenTokens | None] = [None] * len(answers)
     if given:

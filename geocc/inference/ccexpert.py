@@ -15,6 +15,7 @@ from geocc.errors import InputError
 from geocc.inference.agreement import likeliest_of, likeliest_other
 from geocc.inference.beams import likeliest_by_beams
 from geocc.inference.captioner import Caption, TileBatch, require_numbers
+from geocc.inference.clauses import repeats_itself
 from geocc.inference.compiling import compile_encoder
 from geocc.inference.decoding import (
     OpenAnswers,
@@ -84,7 +85,8 @@ class CCExpertCaptioner:
             the words as they are, and `changed` may contradict them. Of no effect without a change head, or where the
             checkpoint's generation settings bend greedy decoding.
         num_beams: Beginnings of a caption that are kept until it is known how they go on (beam search), for tiles on which something
-            changed; 1 takes the likeliest word each time, which is faster and says less well what changed. Left out, what the
+            changed, the likeliest answer being given that does not say one thing twice, where there is such a one; 1 takes the
+            likeliest word each time, which is faster and says less well what changed. Left out, what the
             checkpoint's generation settings ask for; geocc-mini has 3, CCExpert 1.
         compiled: Have torch compile the vision tower and the difference module, in place, and on CUDA run decoding steps as
             graphs. The first batches then take a minute or more longer, and the model is for inference only from then on. Needs a
@@ -378,6 +380,9 @@ class CCExpertCaptioner:
     def _is_no_change(self, tokens: list[int]) -> bool:
         return says_no_change(self._processor.decode(tokens, skip_special_tokens=True))
 
+    def _is_repetitive(self, tokens: list[int]) -> bool:
+        return repeats_itself(self._processor.decode(tokens, skip_special_tokens=True))
+
     def _answer(self, prompt: Tensor, image_features: Tensor) -> list[Answer]:
         if not self._is_plain:
             return self._generate(prompt, image_features)
@@ -415,6 +420,7 @@ class CCExpertCaptioner:
             num_beams=self._num_beams,
             max_new_tokens=self._max_new_tokens,
             is_refused=is_refused,
+            is_poor=self._is_repetitive,
         )
 
     def _to_answers(self, spoken: Sequence[SpokenTokens]) -> list[Answer]:

@@ -133,8 +133,8 @@ class ScoutOutput(NamedTuple):
         change_logits: `(B,)` whether the ground of the pair changed.
         map_logits: `(B, image_size / 4, image_size / 4)` which cells of it did.
         features: `(B, C, image_size / 4, image_size / 4)` what the map was read from.
-        cover_logits: `(B, T=2, covers, image_size / 4, image_size / 4)` what stands on either date where the ground changed;
-            of other ground they say nothing. None for a scout without covers.
+        cover_logits: `(B, T=2, covers, image_size / 4, image_size / 4)` what stands on either date where the ground changed; of
+            other ground only as far as the label images that it learned from tell of it. None for a scout without covers.
     """
 
     change_logits: Tensor

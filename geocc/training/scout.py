@@ -46,7 +46,7 @@ _FULL = 254
 
 # Changed cells are few, and to miss one is worse than to see one too many.
 _CHANGED_WEIGHT = 4.0
-_MAP_SHARE, _OVERLAP_SHARE, _COVER_SHARE = 2.0, 0.5, 0.3
+_MAP_SHARE, _OVERLAP_SHARE = 2.0, 0.5
 
 
 class ScoutRecipe(Settings):
@@ -60,6 +60,8 @@ class ScoutRecipe(Settings):
         weight_decay: AdamW's.
         changed_weight: What a changed pair counts beside an unchanged one; more than 1 for a scout that should miss few.
         colour: Spread of the random gain and shift of each band of each date; 0 for none.
+        cover_weight: What the covers of changed ground count beside the flag, and as much those of other ground, where label images
+            tell them.
         covers: Names of the classes of the label images, in the order of their numbers from 1; empty to learn none of them. Left
             out, those of the start or the configuration, and `geocc.model.scout.COVERS` where these have none.
         image_size: Side in pixels of what the scout looks at, and of the stored pairs; left out, that of the start or the
@@ -76,6 +78,7 @@ class ScoutRecipe(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     changed_weight: Annotated[float, Field(gt=0)] = 1.0
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    cover_weight: Annotated[float, Field(ge=0)] = 0.3
     covers: tuple[str, ...] | None = None
     image_size: Annotated[int, Field(ge=CELL)] | None = None
     compile: bool = False
@@ -90,7 +93,7 @@ class ScoutExample:
     Attributes:
         images: `(T=2, C=3, S, S)` uint8.
         mask: `(S / 4, S / 4)` uint8: share of each cell that changed, from 0 to 254; 255 where that is not known.
-        labels: `(T=2, S / 4, S / 4)` uint8: class of either date where the ground changed; 0 elsewhere and where unknown.
+        labels: `(T=2, S / 4, S / 4)` uint8: class of either date, of changed ground or of all; 0 where not known.
         changed: Whether anything changed.
     """
 
@@ -115,7 +118,7 @@ class ScoutExample:
             images: Two RGB images, the earlier date first.
             changed: Whether anything changed.
             mask: `(H, W)` which pixels changed; None where that is not known.
-            labels: Two `(H, W)` of classes, 0 where the ground did not change; None where they are not known.
+            labels: Two `(H, W)` of classes, of changed ground or of all, 0 where not known; None where none is.
             side: Side of the scout's input.
         """
         pictures = [image.resize((side, side), Image.Resampling.BICUBIC) for image in images]
@@ -369,6 +372,7 @@ class _Student(nn.Module):
         super().__init__()
         self.scout = scout
         self.changed_weight = recipe.changed_weight
+        self.cover_weight = recipe.cover_weight
 
     def forward(self, pixel_values: Tensor, masks: Tensor, labels: Tensor, changed: Tensor) -> dict[str, Tensor]:
         found = self.scout(pixel_values)
@@ -384,7 +388,10 @@ class _Student(nn.Module):
         overlap = (2 * (likely * shares).sum((1, 2)) + 1) / (likely.sum((1, 2)) + shares.sum((1, 2)) + 1)
         loss = loss + _OVERLAP_SHARE * ((1 - overlap) * changed).mean()
         if found.cover_logits is not None:
-            loss = loss + _COVER_SHARE * _cover_loss(found.cover_logits.float(), labels, where=shares > 0.5)
+            covers, changing = found.cover_logits.float(), shares > 0.5
+            # Apart, for changed ground is little, and what it was and became is what is asked in the end.
+            costs = _cover_loss(covers, labels, where=changing) + _cover_loss(covers, labels, where=~changing)
+            loss = loss + self.cover_weight * costs
         return {"loss": loss}
 
 

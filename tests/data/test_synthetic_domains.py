@@ -9,6 +9,7 @@ from geocc.data.synthetic import (
     COVER_CATEGORY,
     DOMAINS,
     KINDS,
+    LABELS,
     Category,
     Direction,
     make_scene,
@@ -48,7 +49,7 @@ def test_equal_seeds_make_equal_scenes(seed, domain):
 
 
 @few
-@given(seed=st.integers(0, 10_000), domain=st.sampled_from(NEW))
+@given(seed=st.integers(0, 10_000), domain=st.sampled_from(["vhr", *NEW]))
 def test_covers_differ_where_the_mask_says_and_nowhere_else(seed, domain):
     scene = make_scene(seed, size_px=160, domain=domain, change_density=3)
     assert scene.t1.shape == scene.t2.shape == (3, 160, 160)
@@ -130,6 +131,19 @@ def test_kind_maps_add_up_to_the_mask_and_are_where_the_changes_are(pairs):
             assert maps[KINDS.index((fact.category, fact.direction))].mean() >= fact.fraction - 1e-5
     with pytest.raises(InputError, match="tokens"):
         pairs[0].kind_map(7)
+
+
+@pytest.mark.parametrize("domain", ["vhr", *NEW])
+def test_the_ground_is_told_everywhere_and_as_the_changes_tell_it(domain):
+    numbers = {str(category): number for category, number in LABELS.items()}
+    for pair in training_pairs(range(4), domain=domain, tile_px=160, per_scene=4, change_density=0.8):
+        at = pair.window.rows, pair.window.cols
+        seen = np.ones((160, 160), bool) if pair.scene.valid is None else pair.scene.valid[at]
+        for ground, cover, label in zip(pair.ground(), pair.scene.covers, pair.labels(), strict=True):
+            assert ((ground > 0) == seen).all()
+            assert (ground[label > 0] == label[label > 0]).all()
+            told = np.vectorize(numbers.get)(categories(cover[at]))
+            assert (ground == told)[seen & (label == 0)].all()
 
 
 def test_the_kinds_of_the_first_domain_come_first_and_time_is_reversed_by_one_bit():

@@ -90,6 +90,23 @@ def test_it_goes_down_the_list_past_what_is_refused(row, barred):
     assert (expected[row] is None) == (barred == 3)
 
 
+@pytest.mark.parametrize("poor", [1, 2, 3])
+def test_what_is_poor_is_given_only_where_there_is_nothing_else(poor):
+    answers = listed(3)
+    bad = [beam for beams in answers for beam in beams[:poor]]
+    found = searched(3, is_poor=lambda tokens: tokens in bad)
+    assert [answer.tokens for answer in found] == [
+        next((beam for beam in beams if beam not in bad), beams[0]) for beams in answers
+    ]
+
+
+def test_a_poor_answer_is_better_than_a_refused_one():
+    refused = [beams[0] for beams in listed(3)]
+    expected = searched(3, is_refused=lambda tokens: tokens in refused)
+    found = searched(3, is_refused=lambda tokens: tokens in refused, is_poor=lambda tokens: tokens not in refused)
+    assert [answer and answer.tokens for answer in found] == [answer and answer.tokens for answer in expected]
+
+
 @pytest.mark.parametrize("drafts", [[[5, 6, 7]], [[5, 6, 7], [5, 8], [9]]])
 def test_drafts_behind_the_prompt_and_prompts_that_are_not_asked_do_not_count(drafts):
     expected = searched(3)

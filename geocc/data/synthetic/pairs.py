@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocc.data.synthetic.cover import COVER_CATEGORY, LABELS, Cover
 from geocc.data.synthetic.facts import describe_tile
 from geocc.data.synthetic.frame import Window
 from geocc.data.synthetic.kinds import kind_map, label_images
@@ -25,6 +26,7 @@ __all__ = ["TilePair", "training_pairs"]
 
 _CANDIDATES = 24
 _MOST_HIDDEN = 0.4
+_COVER_LABELS = np.array([LABELS[COVER_CATEGORY[cover]] for cover in Cover], dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,18 @@ class TilePair:
     def labels(self) -> NDArray[np.uint8]:
         """Return `(T=2, tile_px, tile_px)` what stood on changed ground at either date, as `LABELS`; 0 elsewhere."""
         return label_images(self.scene.changes, self.window)
+
+    def ground(self) -> NDArray[np.uint8]:
+        """Return `(T=2, tile_px, tile_px)` what lies or stands on all ground at either date, as `LABELS`; 0 where there is no data.
+
+        Where the ground changed, it is what `labels` says.
+        """
+        at = self.window.rows, self.window.cols
+        ground = np.stack([_COVER_LABELS[cover[at]] for cover in self.scene.covers])
+        if self.scene.valid is not None:
+            ground *= self.scene.valid[at]
+        labels = self.labels()
+        return np.where(labels > 0, labels, ground)
 
 
 def training_pairs(

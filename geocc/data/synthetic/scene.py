@@ -46,11 +46,11 @@ class SyntheticScene:
         changes: Every change between them.
         change_mask: `(height, width)` where the ground changed. Shadows of what was built fall outside it.
         conditions: How either date is seen, the earlier first.
+        covers: `(height, width)` uint8 `Cover` of either date.
         domain: Which imagery it is like: a key of `DOMAINS`.
         composite: What the three channels show: `rgb`; `nir` for near infrared, red, green; `swir` for shortwave infrared,
             near infrared, red.
         finish: How the image of either date was handled.
-        covers: `(height, width)` uint8 `Cover` of either date; None for `vhr`.
         valid: `(height, width)` where both dates have data; None where all of it is.
     """
 
@@ -61,10 +61,10 @@ class SyntheticScene:
     changes: tuple[Change, ...]
     change_mask: Mask
     conditions: tuple[Conditions, Conditions]
+    covers: tuple[NDArray[np.uint8], NDArray[np.uint8]]
     domain: str = "vhr"
     composite: str = "rgb"
     finish: tuple[Finish, Finish] = (Finish(), Finish())
-    covers: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
     valid: Mask | None = None
 
     def to_xarray(self) -> tuple[DataArray, DataArray]:
@@ -158,7 +158,7 @@ def _vhr(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
         *cover_changes(draft.change_masks, draft.covers, valid=everywhere, margin=MARGIN_PX, judge=False),
         *building_changes(draft, valid=everywhere),
     ]
-    return _scene(wish, images=(first, second), changes=changes, conditions=conditions)
+    return _scene(wish, images=(first, second), changes=changes, conditions=conditions, covers=draft.full_covers())
 
 
 def _aerial(rng: np.random.Generator, wish: _Wish) -> SyntheticScene:
@@ -233,7 +233,7 @@ def _finished(
         conditions=conditions,
         composite=composite,
         finish=finish,
-        covers=(covers[0][inner], covers[1][inner]),
+        covers=covers,
         valid=~hidden if hidden.any() else None,
     )
 
@@ -244,9 +244,11 @@ def _scene(
     images: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     changes: list[Change],
     conditions: tuple[Conditions, Conditions],
+    covers: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     **more: Any,
 ) -> SyntheticScene:
-    """Put a scene together."""
+    """Put a scene together, the margin taken off the covers."""
+    inner = (slice(MARGIN_PX, -MARGIN_PX),) * 2
     mask = np.zeros(images[0].shape[1:], dtype=bool)
     for change in changes:
         mask[change.window.rows, change.window.cols] |= change.mask
@@ -258,6 +260,7 @@ def _scene(
         changes=tuple(changes),
         change_mask=mask,
         conditions=conditions,
+        covers=(covers[0][inner], covers[1][inner]),
         domain=wish.domain,
         **more,
     )
