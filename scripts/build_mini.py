@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and three legs more of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and four legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-MIXTURES = {"last": "last_mixture.yaml", "further": "further_mixture.yaml", "kinds": "kinds_mixture.yaml"}
+MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground")}
 """Of the legs whose mixture is not that of the three stages."""
-LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45, "kinds": 46}
+LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45, "kinds": 46, "ground": 47}
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
@@ -51,7 +51,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/kinds/model", out)
+    calibrate(root / "run/ground/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -75,7 +75,7 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the three legs after them in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the four legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():

@@ -396,10 +396,15 @@ class _Student(nn.Module):
 
 
 def _cover_loss(logits: Tensor, labels: Tensor, *, where: Tensor) -> Tensor:
-    """Return what the covers of either date cost, over the cells in which they are known."""
+    """Return what the covers of either date cost, over the cells in which they are known.
+
+    Of a pair's cells of one cover, `n` count as the root of `n`: what is small is as much worth naming as what is large.
+    """
     loss = logits.new_zeros(())
     for date in (0, 1):
-        right = torch.where(where, labels[:, date], 0) - 1  # numbered from 1; 0 is not known
-        wrong = F.cross_entropy(logits[:, date], right, ignore_index=-1, reduction="sum")
-        loss = loss + wrong / ((right >= 0).sum() + 1)
+        given = torch.where(where, labels[:, date], 0)  # numbered from 1; 0 is not known
+        wrong = F.cross_entropy(logits[:, date], given - 1, ignore_index=-1, reduction="none")
+        cells = F.one_hot(given, logits.shape[2] + 1).sum((1, 2)).clamp(min=1)
+        weight = cells.rsqrt().gather(1, given.flatten(1)).view_as(wrong) * (given > 0)
+        loss = loss + (wrong * weight).sum() / (weight.sum() + 1)
     return loss
