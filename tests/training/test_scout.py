@@ -111,11 +111,11 @@ def test_a_scout_learns_to_tell_a_new_thing_from_other_light_and_the_run_can_be_
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("weight", [0, 0.5])
-def test_what_lies_on_ground_that_did_not_change_is_learned_too(tmp_path, weight):
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])  # whichever of the two a head begins with
+def test_what_lies_on_ground_that_did_not_change_is_learned_too(tmp_path, numbers):
     rng = np.random.default_rng(0)
     sides = [np.zeros((SIDE, SIDE), np.uint8) for _ in range(2)]
-    for side, number in zip(sides, (1, 2), strict=True):
+    for side, number in zip(sides, numbers, strict=True):
         side[:, : SIDE // 2] = number  # the right half is not known
     rows = []
     for _ in range(24):
@@ -124,14 +124,14 @@ def test_what_lies_on_ground_that_did_not_change_is_learned_too(tmp_path, weight
         ]
         rows.append(ScoutExample.of(images, changed=False, mask=np.zeros((SIDE, SIDE), bool), labels=sides, side=SIDE))
     recipe = ScoutRecipe(
-        steps=60, batch_size=16, warmup_steps=2, learning_rate=5e-3, covers=("dark", "bright"), cover_weight=weight
+        steps=60, batch_size=16, warmup_steps=2, learning_rate=5e-3, covers=("one", "other"), cover_weight=0.5
     )
     scout = train_scout([store_pairs(rows, tmp_path / "pairs")], tmp_path / "run", config=SIZES, recipe=recipe)
     with torch.inference_mode():
         found = scout(scout.pixel_values(torch.from_numpy(np.stack([one.images for one in rows[:8]]))))
     told = found.cover_logits.argmax(dim=2)
-    right = [(told[:, date] == date).float().mean().item() for date in (0, 1)]
-    assert (min(right) > 0.95) == bool(weight)
+    right = [(told[:, date] == number - 1).float().mean().item() for date, number in enumerate(numbers)]
+    assert min(right) > 0.9
     assert found.change_logits.max() < 0
 
 
