@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and four legs more of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and five legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground")}
+MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh")}
 """Of the legs whose mixture is not that of the three stages."""
-LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45, "kinds": 46, "ground": 47}
+LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45, "kinds": 46, "ground": 47, "fresh": 48}
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
@@ -51,7 +51,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/ground/model", out)
+    calibrate(root / "run/fresh/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -66,6 +66,7 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
         ("--edition", 1, "--share", 0.5),
         ("--edition", 2, "--share", 0.5, "--views", 2),
         ("--edition", 3, "--share", 0.6, "--views", 2),
+        ("--edition", 4, "--share", 0.25, "--views", 2),
     ):
         _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
     if not (folder / "real/real.jsonl").exists():
@@ -75,7 +76,7 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the four legs after them in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the five legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():
@@ -119,14 +120,19 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
     """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
 
     Args:
-        trained: Folder of the trained model.
-        out: Folder for the model as it ships. The scale and the shift go into the weights of its change head.
+        trained: Folder of the trained model; it has a scout.
+        out: Folder for the model as it ships. A scale for the logit of its own head, one for that of its scout and a shift go into the
+            weights of both; with one scale for their sum these pairs come out less likely.
         scenes: Seeds of the scenes that the pairs are cut from.
     """
     pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
     processor = CCExpertProcessor.from_pretrained(trained)
     model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
-    truth = torch.tensor([float(pair.changed) for pair in pairs])
+    heard, told = (
+        model.model.scout_branch.pair,
+        [],
+    )  # the logit is the sum of what this layer makes of the scout's and of the head's
+    listening = heard.register_forward_hook(lambda _, given, made: told.append(torch.cat([given[0], made], dim=1)))
     with torch.inference_mode():
         logits = torch.cat(
             [
@@ -134,16 +140,20 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
                 for at in range(0, len(pairs), 32)
             ]
         ).float()
-    scale, shift = fit_line(logits.clone(), truth)
-    print(f"{len(pairs)} pairs: logit times {scale:.3f} plus {shift:.3f}", flush=True)
-    last = [model.model.change_head.pair_2]
-    if model.config.scout_config is not None:
-        last.append(model.model.scout_branch.pair)  # the logit is the sum of both
+    listening.remove()
+    scout, added = torch.cat(told).float().T
+    truth = torch.tensor([float(pair.changed) for pair in pairs])
+    head_share, scout_share, shift = fit_line(torch.stack([logits - added, scout], dim=1), truth)
+    print(
+        f"{len(pairs)} pairs: the head's logit times {head_share:.3f}, the scout's times {scout_share:.3f}, plus {shift:.3f}",
+        flush=True,
+    )
+    own = model.model.change_head.pair_2
     with torch.no_grad():
-        for layer in last:
-            layer.weight.mul_(scale)
-            layer.bias.mul_(scale)
-        last[0].bias.add_(shift)
+        own.weight.mul_(head_share)
+        own.bias.mul_(head_share)
+        heard.weight.fill_(scout_share)
+        heard.bias.fill_(shift)
     model.save_pretrained(out)
     processor.save_pretrained(out)
 
@@ -165,20 +175,20 @@ def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIR
     _python(ROOT / "benchmarks/mini_real.py", "--model", model, *tiles, "--json", folder / "real.json")
 
 
-def fit_line(logits: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
-    """Return scale and shift of the logits that make the truth likeliest."""
-    line = torch.tensor([1.0, 0.0], requires_grad=True)
-    optimiser = torch.optim.LBFGS([line], max_iter=100)
+def fit_line(logits: torch.Tensor, truth: torch.Tensor) -> list[float]:
+    """Return the scale of each column of logits `(B, C)`, and the shift of their sum, that make the truth `(B,)` likeliest."""
+    given = torch.cat([logits, torch.ones(len(logits), 1)], dim=1).double()
+    line = torch.zeros(given.shape[1], dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([line], max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        value = torch.nn.functional.binary_cross_entropy_with_logits(line[0] * logits + line[1], truth)
+        value = torch.nn.functional.binary_cross_entropy_with_logits(given @ line, truth.double())
         value.backward()
         return value
 
     optimiser.step(loss)
-    scale, shift = line.tolist()
-    return scale, shift
+    return line.tolist()
 
 
 def _images(pairs: list[TilePair]) -> np.ndarray:

@@ -37,7 +37,13 @@ SHARDS = (
 )
 """Domain, side of the tiles as rendered, and shards of them. Two thirds are seen through a resize, as most users' tiles are;
 fields and rivers above 3 m are twice as many as elsewhere, as they are what is hardest to learn."""
-EDITIONS = ("synthetic.jsonl", 0), ("synthetic-1.jsonl", 50), ("synthetic-2.jsonl", 75), ("synthetic-3.jsonl", 25)
+EDITIONS = (
+    ("synthetic.jsonl", 0),
+    ("synthetic-1.jsonl", 50),
+    ("synthetic-2.jsonl", 75),
+    ("synthetic-3.jsonl", 25),
+    ("synthetic-4.jsonl", 62),
+)
 """Records of the scenes that three stages are trained on and of those for the legs after them, which the scout of each leg had not learned by heart,
 each with the number of its first shard."""
 IDENTICAL_SHARE = 0.08

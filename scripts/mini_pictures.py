@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from geocc.data.synthetic import TilePair
 
-SCENES = range(210_000_000, 210_000_060)
+SCENES = range(210_000_000, 210_000_120)
 SHOWN, COLUMNS, SIDE_PX, TEXT_PX, GAP_PX = 6, 3, 170, 62, 8
 SHEETS = {True: "successes.jpg", False: "failures.jpg"}
 
