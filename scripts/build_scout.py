@@ -91,16 +91,7 @@ SEVENTH_LEG = ScoutRecipe(
     compile=True,
 )
 """In the seventh covers count for more: the words of geocc-mini are no better than they are."""
-EIGHTH_LEG = ScoutRecipe(
-    steps=2800,
-    learning_rate=1.5e-3,
-    warmup_steps=100,
-    changed_weight=3.0,
-    cover_weight=0.5,
-    seed=7,
-    image_size=128,
-    compile=True,
-)
+EIGHTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2800, "seed": 7})
 """The eighth goes on as the seventh did."""
 FIFTH_SHARE = 0.5
 """Of the fifth leg in the weights that ship, the rest being the fourth's (Wortsman et al., arXiv 2109.01903): inside geocc-mini they are ahead of
