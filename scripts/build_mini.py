@@ -120,40 +120,35 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -
     """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
 
     Args:
-        trained: Folder of the trained model; it has a scout.
-        out: Folder for the model as it ships. A scale for the logit of its own head, one for that of its scout and a shift go into the
-            weights of both; with one scale for their sum these pairs come out less likely.
+        trained: Folder of the trained model.
+        out: Folder for the model as it ships. A scale for the logit of its own head, one for that of its scout if it has one, and a shift go
+            into the weights of both; with one scale for their sum these pairs come out less likely.
         scenes: Seeds of the scenes that the pairs are cut from.
     """
     pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
     processor = CCExpertProcessor.from_pretrained(trained)
     model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
-    heard, told = (
-        model.model.scout_branch.pair,
-        [],
-    )  # the logit is the sum of what this layer makes of the scout's and of the head's
-    listening = heard.register_forward_hook(lambda _, given, made: told.append(torch.cat([given[0], made], dim=1)))
+    # Each is the last layer of what it reads, and the logit is the sum of what they give.
+    last = [model.model.change_head.pair_2]
+    if model.config.scout_config is not None:
+        last.append(model.model.scout_branch.pair)
+    given: list[list[torch.Tensor]] = [[] for _ in last]
+    for layer, parts in zip(last, given, strict=True):
+        layer.register_forward_hook(lambda _, __, made, parts=parts: parts.append(made.flatten()))
     with torch.inference_mode():
-        logits = torch.cat(
-            [
-                model.get_image_features(processor.pixel_values(_images(pairs[at : at + 32])).bfloat16()).change_logits
-                for at in range(0, len(pairs), 32)
-            ]
-        ).float()
-    listening.remove()
-    scout, added = torch.cat(told).float().T
-    truth = torch.tensor([float(pair.changed) for pair in pairs])
-    head_share, scout_share, shift = fit_line(torch.stack([logits - added, scout], dim=1), truth)
+        for at in range(0, len(pairs), 32):
+            model.get_image_features(processor.pixel_values(_images(pairs[at : at + 32])).bfloat16())
+    logits = torch.stack([torch.cat(parts) for parts in given], dim=1).float()
+    *scales, shift = fit_line(logits.clone(), torch.tensor([float(pair.changed) for pair in pairs]))
     print(
-        f"{len(pairs)} pairs: the head's logit times {head_share:.3f}, the scout's times {scout_share:.3f}, plus {shift:.3f}",
+        f"{len(pairs)} pairs: logits times {', '.join(f'{scale:.3f}' for scale in scales)}, plus {shift:.3f}",
         flush=True,
     )
-    own = model.model.change_head.pair_2
     with torch.no_grad():
-        own.weight.mul_(head_share)
-        own.bias.mul_(head_share)
-        heard.weight.fill_(scout_share)
-        heard.bias.fill_(shift)
+        for layer, scale in zip(last, scales, strict=True):
+            layer.weight.mul_(scale)
+            layer.bias.mul_(scale)
+        last[0].bias.add_(shift)
     model.save_pretrained(out)
     processor.save_pretrained(out)
 
