@@ -14,6 +14,9 @@ from geocc.inference.clauses import repeats_itself
         "a road disappears across the scene, and a road disappears across the scene",
         "A road appears.  a ROAD  appears",
         "trees have been cut down, a house appears and trees have been cut down",
+        "several houses have been built at the top and a house has been built at the top",
+        "two roads were removed and a road was removed",
+        "some trees disappear, and several new trees disappear",
     ],
 )
 def test_what_comes_twice_is_seen(text):
@@ -29,6 +32,8 @@ def test_what_comes_twice_is_seen(text):
         "a house appears at the top and a house appears at the bottom",
         "a road appears and a road disappears",
         "some sandy land and some grassland turn into buildings",
+        "several houses have been built on the left and a house has been built on the right",
+        "a",
     ],
 )
 def test_what_is_said_once_is_no_repetition(text):
@@ -39,7 +44,7 @@ CLAUSES = st.lists(
     st.text("abcdefgh ", min_size=1).filter(lambda words: words.strip() and "and" not in words.split()),
     min_size=1,
     max_size=5,
-    unique_by=lambda words: tuple(words.split()),
+    unique_by=lambda words: tuple(word for word in words.split() if word != "a") or "a",
 )
 
 
