@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and five legs more of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and six legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -33,9 +33,19 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh")}
+MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh", "seasons")}
 """Of the legs whose mixture is not that of the three stages."""
-LEGS = {"stage1": 1, "stage2": 2, "stage3": 3, "last": 44, "further": 45, "kinds": 46, "ground": 47, "fresh": 48}
+LEGS = {
+    "stage1": 1,
+    "stage2": 2,
+    "stage3": 3,
+    "last": 44,
+    "further": 45,
+    "kinds": 46,
+    "ground": 47,
+    "fresh": 48,
+    "seasons": 49,
+}
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
@@ -51,7 +61,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/fresh/model", out)
+    calibrate(root / "run/seasons/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -69,14 +79,15 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
         ("--edition", 4, "--share", 0.25, "--views", 2),
     ):
         _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
-    if not (folder / "real/real.jsonl").exists():
-        _python(HERE / "mini_real_data.py", folder / "real", "--data", real)
+    for name, choice in (("real.jsonl", ()), ("real-1.jsonl", ("--edition", 1, "--pairs", 14_400))):
+        if not (folder / "real" / name).exists():
+            _python(HERE / "mini_real_data.py", folder / "real", "--data", real, *choice)
     for name in (MIXTURE, *MIXTURES.values()):
         (folder / name).write_text((HERE / "mini" / name).read_text())
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the five legs after them in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the six legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():

@@ -52,6 +52,8 @@ SEVENTH_SCENES, SEVENTH_HALF_METRE_SCENES = range(980_000_000, 980_048_000, 1000
 """Those of the seventh leg, besides what geocc-mini learned from last."""
 EIGHTH_SCENES, EIGHTH_HALF_METRE_SCENES = range(900_000_000, 900_021_000, 1000), range(780_000_000, 780_001_500)
 """Those of the eighth leg, besides those of the seventh; more of half a metre, where the seventh had lost a little."""
+NINTH_SCENES, NINTH_HALF_METRE_SCENES = range(900_025_000, 900_048_000, 1000), range(781_000_000, 781_001_000)
+"""Those of the ninth leg, besides those of the seventh and eighth and of geocc-mini's leg of kinds."""
 SCENES_PER_SHARD = 250
 CLOSER_PX = 192
 DOMAINS = (
@@ -93,6 +95,8 @@ SEVENTH_LEG = ScoutRecipe(
 """In the seventh covers count for more: the words of geocc-mini are no better than they are."""
 EIGHTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2800, "seed": 7})
 """The eighth goes on as the seventh did."""
+NINTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2700, "seed": 8})
+"""The ninth has other real tiles besides, for those of before it knew by heart: all that it had trained on right, and held-out ones as before."""
 FIFTH_SHARE = 0.5
 """Of the fifth leg in the weights that ship, the rest being the fourth's (Wortsman et al., arXiv 2109.01903): inside geocc-mini they are ahead of
 either by likelihood and flag."""
@@ -101,7 +105,9 @@ SIXTH_SHARE = 0.5
 SEVENTH_SHARE = 1.0
 """Of the seventh leg in what the eighth begins with."""
 EIGHTH_SHARE = 1.0
-"""Of the eighth leg in what ships."""
+"""Of the eighth leg in what the ninth begins with."""
+NINTH_SHARE = 1.0
+"""Of the ninth leg in what ships."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Those that geocc-mini is calibrated on, which neither trains on."""
 
@@ -135,7 +141,8 @@ def main() -> None:
     mean_of(root / "fourth/model", trained, mean, share=FIFTH_SHARE)
     with Pool(arguments.workers) as pool:
         kinds = list(store_records(pool, arguments.data / "synthetic-3.jsonl", root / "kinds", views=2))
-        sixth, seventh, eighth = (
+        seasons = list(store_records(pool, arguments.data / "real/real-1.jsonl", root / "seasons"))
+        sixth, seventh, eighth, ninth = (
             [
                 *store_others(pool, scenes, root / f"{name}-others"),
                 *store_scenes(pool, half, root / f"{name}-half-metre"),
@@ -144,12 +151,14 @@ def main() -> None:
                 ("sixth", SIXTH_SCENES, SIXTH_HALF_METRE_SCENES),
                 ("seventh", SEVENTH_SCENES, SEVENTH_HALF_METRE_SCENES),
                 ("eighth", EIGHTH_SCENES, EIGHTH_HALF_METRE_SCENES),
+                ("ninth", NINTH_SCENES, NINTH_HALF_METRE_SCENES),
             )
         )
     for name, recipe, stores, share in (
         ("sixth", SIXTH_LEG, [*kinds, *sixth, *real], SIXTH_SHARE),
         ("seventh", SEVENTH_LEG, [*kinds, *seventh, *real], SEVENTH_SHARE),
         ("eighth", EIGHTH_LEG, [*eighth, *seventh, *real], EIGHTH_SHARE),
+        ("ninth", NINTH_LEG, [*ninth, *eighth, *seventh, *kinds, *real, *seasons], NINTH_SHARE),
     ):
         trained, lasted = train_leg(stores, root / name, recipe, start=mean)
         minutes += lasted

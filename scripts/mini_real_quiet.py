@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Told", "quiet_tiles", "tell"]
 
-CHANGED_BELOW = 0.01
-"""Share of a quiet tile that changed by the classes; water likewise."""
-
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -74,6 +71,8 @@ def quiet_tiles(
     told: Told,
     tile_size: int,
     stride: int,
+    changed_below: float,
+    sure: bool,
 ) -> Iterator[tuple[PixelWindow, NDArray[np.uint8]]]:
     """Yield windows of a pair that did not change, and their pictures `(T=2, C=3, height, width)`.
 
@@ -84,6 +83,8 @@ def quiet_tiles(
         told: What the indices tell of both.
         tile_size: Side of a tile in pixels.
         stride: Pixels from one to the next.
+        changed_below: Share of a tile that changed by the classes; water likewise.
+        sure: Whether the indices must leave no doubt of the rest.
     """
     pair = open_pair(t1, t2, bands=series.bands, align="t1")
     for window in plan_tiles(pair, tile_size=tile_size, stride=stride):
@@ -91,9 +92,9 @@ def quiet_tiles(
         water = [(labels[at] == WATER).mean() for labels in told.labels]
         if (
             told.valid[at].mean() > 0.98
-            and told.changed[at].mean() < CHANGED_BELOW
-            and abs(water[0] - water[1]) < CHANGED_BELOW
-            and min(told.doubtful[at].mean(), told.strange[at].mean()) < series.doubt
+            and told.changed[at].mean() < changed_below
+            and abs(water[0] - water[1]) < changed_below
+            and (not sure or min(told.doubtful[at].mean(), told.strange[at].mean()) < series.doubt)
         ):
             yield window, pair.read(window).image
 
