@@ -96,6 +96,28 @@ def test_what_cannot_be_read_is_said(load):
     assert not load("mini_real_reading").read("the beach is wider").understood
 
 
+@pytest.mark.parametrize(("sure", "found"), [(True, 0), (False, 1)])
+def test_a_meadow_that_dried_is_unchanged_where_doubt_is_allowed(load, sure, found):
+    naip = load("mini_real_series").SERIES[0]
+    quiet = load("mini_real_quiet")
+    green, dry = (
+        np.array([70, 60, 60, 130]),
+        np.array([90, 60, 60, 110]),
+    )  # NDVI of 0.3 and of 0.1, which is no sure ground
+    dates = np.empty((2, 4, 30, 30), np.uint8)
+    dates[:] = green[:, None, None]
+    dates[1, :, :, 18:] = dry[:, None, None]
+    t1, t2 = (
+        xr.DataArray(date, dims=("band", "y", "x"))
+        .rio.write_crs("EPSG:32614")
+        .rio.write_transform(Affine(5, 0, 500000, 0, -5, 5300000))
+        for date in dates
+    )
+    told = quiet.tell(t1, t2, series=naip)
+    tiles = quiet.quiet_tiles(t1, t2, series=naip, told=told, tile_size=30, stride=30, changed_below=0.02, sure=sure)
+    assert len(list(tiles)) == found
+
+
 def test_a_disturbed_tile_keeps_its_ground(load):
     nuisance = load("mini_real_nuisance")
     margin = nuisance.MARGIN_PX
