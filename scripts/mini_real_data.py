@@ -69,8 +69,7 @@ class Edition:
         tile_sizes: Sides in pixels.
         quiet_below: Share of an unchanged tile of two dates that changed at most, by its mask.
         sure: Whether the indices must leave no doubt that it is unchanged.
-        two_dates: Share of the unchanged tiles, at most, that are of two dates; the others are of one.
-        one_date: Whether others are made.
+        two_dates: Share of the unchanged tiles, at most, that are of two dates; the others, if less than 1, are of one.
     """
 
     records: str
@@ -78,14 +77,13 @@ class Edition:
     quiet_below: float
     sure: bool
     two_dates: float
-    one_date: bool
 
 
 EDITIONS = (
-    Edition("real.jsonl", (64, 96, 128, 192), quiet_below=0.01, sure=True, two_dates=0.5, one_date=True),
+    Edition("real.jsonl", (64, 96, 128, 192), quiet_below=0.01, sure=True, two_dates=0.5),
     # What was known by heart after so many legs was called unchanged rightly, and the same of other dates not: more windows, and
     # the doubtful ones too, for that is what a season leaves of a meadow.
-    Edition("real-1.jsonl", (48, 80, 112, 160), quiet_below=0.02, sure=False, two_dates=1.0, one_date=False),
+    Edition("real-1.jsonl", (48, 80, 112, 160), quiet_below=0.02, sure=False, two_dates=1.0),
 )
 
 
@@ -129,7 +127,7 @@ def _records(series: Series, edition: Edition, data: Path, folder: Path, *, pair
     for record in (*changed, *unchanged):
         _retouch(record, series, rasters, rng)
         yield record
-    for number in range(half - len(unchanged) if edition.one_date else 0):
+    for number in range(half - len(unchanged) if edition.two_dates < 1 else 0):
         yield _one_date(series, rasters, f"{series.name}_same_{number}", folder, rng)
 
 

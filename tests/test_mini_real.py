@@ -100,10 +100,7 @@ def test_what_cannot_be_read_is_said(load):
 def test_a_meadow_that_dried_is_unchanged_where_doubt_is_allowed(load, sure, found):
     naip = load("mini_real_series").SERIES[0]
     quiet = load("mini_real_quiet")
-    green, dry = (
-        np.array([70, 60, 60, 130]),
-        np.array([90, 60, 60, 110]),
-    )  # NDVI of 0.3 and of 0.1, which is no sure ground
+    green, dry = np.array([70, 60, 60, 130]), np.array([90, 60, 60, 110])  # NDVI 0.3 and 0.1: sure, and not
     dates = np.empty((2, 4, 30, 30), np.uint8)
     dates[:] = green[:, None, None]
     dates[1, :, :, 18:] = dry[:, None, None]
