@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and six legs more of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and seven legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh", "seasons")}
+MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh", "seasons", "border")}
 """Of the legs whose mixture is not that of the three stages."""
 LEGS = {
     "stage1": 1,
@@ -45,6 +45,7 @@ LEGS = {
     "ground": 47,
     "fresh": 48,
     "seasons": 49,
+    "border": 50,
 }
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
@@ -61,7 +62,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/seasons/model", out)
+    calibrate(root / "run/border/model", out)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -77,9 +78,14 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
         ("--edition", 2, "--share", 0.5, "--views", 2),
         ("--edition", 3, "--share", 0.6, "--views", 2),
         ("--edition", 4, "--share", 0.25, "--views", 2),
+        ("--edition", 5, "--share", 0.17, "--views", 2),
     ):
         _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
-    for name, choice in (("real.jsonl", ()), ("real-1.jsonl", ("--edition", 1, "--pairs", 14_400))):
+    for name, choice in (
+        ("real.jsonl", ()),
+        ("real-1.jsonl", ("--edition", 1, "--pairs", 14_400)),
+        ("real-2.jsonl", ("--edition", 2, "--pairs", 14_400)),
+    ):
         if not (folder / "real" / name).exists():
             _python(HERE / "mini_real_data.py", folder / "real", "--data", real, *choice)
     for name in (MIXTURE, *MIXTURES.values()):
@@ -87,7 +93,7 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the six legs after them in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the seven legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():

@@ -54,6 +54,8 @@ EIGHTH_SCENES, EIGHTH_HALF_METRE_SCENES = range(900_000_000, 900_021_000, 1000),
 """Those of the eighth leg, besides those of the seventh; more of half a metre, where the seventh had lost a little."""
 NINTH_SCENES, NINTH_HALF_METRE_SCENES = range(900_025_000, 900_048_000, 1000), range(781_000_000, 781_001_000)
 """Those of the ninth leg, besides those of the seventh and eighth and of geocc-mini's leg of kinds."""
+TENTH_SCENES, TENTH_HALF_METRE_SCENES = range(900_048_000, 900_072_000, 1000), range(782_000_000, 782_001_000)
+"""Those of the tenth leg, besides what the ninth had."""
 SCENES_PER_SHARD = 250
 CLOSER_PX = 192
 DOMAINS = (
@@ -97,6 +99,8 @@ EIGHTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2800, "seed": 7})
 """The eighth goes on as the seventh did."""
 NINTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2700, "seed": 8})
 """The ninth has other real tiles besides: of unchanged ones that it had learned from, the eighth called a twentieth changed, and of held-out ones two in five."""
+TENTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 3600, "seed": 9})
+"""The tenth has other real tiles again, most of the unchanged ones with a little change, which the ninth called changed."""
 FIFTH_SHARE = 0.5
 """Of the fifth leg in the weights that ship, the rest being the fourth's (Wortsman et al., arXiv 2109.01903): inside geocc-mini they are ahead of
 either by likelihood and flag."""
@@ -107,7 +111,9 @@ SEVENTH_SHARE = 1.0
 EIGHTH_SHARE = 1.0
 """Of the eighth leg in what the ninth begins with."""
 NINTH_SHARE = 1.0
-"""Of the ninth leg in what ships."""
+"""Of the ninth leg in what the tenth begins with."""
+TENTH_SHARE = 1.0
+"""Of the tenth leg in what ships."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Those that geocc-mini is calibrated on, which neither trains on."""
 
@@ -141,8 +147,11 @@ def main() -> None:
     mean_of(root / "fourth/model", trained, mean, share=FIFTH_SHARE)
     with Pool(arguments.workers) as pool:
         kinds = list(store_records(pool, arguments.data / "synthetic-3.jsonl", root / "kinds", views=2))
-        seasons = list(store_records(pool, arguments.data / "real/real-1.jsonl", root / "seasons"))
-        sixth, seventh, eighth, ninth = (
+        seasons, border = (
+            list(store_records(pool, arguments.data / f"real/real-{edition}.jsonl", root / name))
+            for edition, name in ((1, "seasons"), (2, "border"))
+        )
+        sixth, seventh, eighth, ninth, tenth = (
             [
                 *store_others(pool, scenes, root / f"{name}-others"),
                 *store_scenes(pool, half, root / f"{name}-half-metre"),
@@ -152,6 +161,7 @@ def main() -> None:
                 ("seventh", SEVENTH_SCENES, SEVENTH_HALF_METRE_SCENES),
                 ("eighth", EIGHTH_SCENES, EIGHTH_HALF_METRE_SCENES),
                 ("ninth", NINTH_SCENES, NINTH_HALF_METRE_SCENES),
+                ("tenth", TENTH_SCENES, TENTH_HALF_METRE_SCENES),
             )
         )
     for name, recipe, stores, share in (
@@ -159,6 +169,7 @@ def main() -> None:
         ("seventh", SEVENTH_LEG, [*kinds, *seventh, *real], SEVENTH_SHARE),
         ("eighth", EIGHTH_LEG, [*eighth, *seventh, *real], EIGHTH_SHARE),
         ("ninth", NINTH_LEG, [*ninth, *eighth, *seventh, *kinds, *real, *seasons], NINTH_SHARE),
+        ("tenth", TENTH_LEG, [*tenth, *ninth, *eighth, *seventh, *kinds, *real, *seasons, *border], TENTH_SHARE),
     ):
         trained, lasted = train_leg(stores, root / name, recipe, start=mean)
         minutes += lasted

@@ -115,6 +115,25 @@ def test_a_meadow_that_dried_is_unchanged_where_doubt_is_allowed(load, sure, fou
     assert len(list(tiles)) == found
 
 
+@pytest.mark.parametrize(("border", "near"), [(0.6, 6), (0.9, 8), (0.0, 0)])
+def test_unchanged_tiles_are_drawn_from_the_border_as_far_as_there_are_so_many(load, tmp_path, border, near):
+    data = load("mini_real_data")
+    records = []
+    for at in range(20):
+        pictures = [tmp_path / f"{at}.{name}.png" for name in ("first", "second")]
+        for picture in pictures:
+            picture.touch()
+        fields = {"uid": str(at), "change_flag": int(at >= 18), "img1_path": pictures[0], "img2_path": pictures[1]}
+        share = 0.01 if at < 8 else 0.001
+        records.append(Record.model_validate(fields | {"change_caption": ["as before"], "changed_share": share}))
+    drawn = data._draw_unchanged(records, 10, np.random.default_rng(0), border=border)
+    assert len(drawn) == 10
+    assert all(not record.change_flag for record in drawn)
+    assert sum(record.changed_share == 0.01 for record in drawn) == near
+    kept = {record.uid for record in drawn} | {"18", "19"}
+    assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == kept
+
+
 def test_a_disturbed_tile_keeps_its_ground(load):
     nuisance = load("mini_real_nuisance")
     margin = nuisance.MARGIN_PX
