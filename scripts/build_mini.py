@@ -50,8 +50,6 @@ LEGS = {
 """The legs of training, each with what it adds to the seed."""
 CALIBRATION_SCENES = range(200_000_000, 200_000_900)
 """Scenes by seed that neither the training data nor the benchmark has."""
-VIEWS = 2
-"""In how many the scout inside looks at a pair once training is over (docs/adr/0015)."""
 HELD_OUT_PAIRS = 2000
 COPIED_TILES = 500
 
@@ -135,7 +133,7 @@ def run_leg(run: Path, leg: str, *, settings: list[str], processes: int) -> None
     print(f"{leg} done", flush=True)
 
 
-def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES, views: int = VIEWS) -> None:
+def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -> None:
     """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
 
     Args:
@@ -143,11 +141,10 @@ def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES, v
         out: Folder for the model as it ships. A scale for the logit of its own head, one for that of its scout if it has one, and a shift go
             into the weights of both; with one scale for their sum these pairs come out less likely.
         scenes: Seeds of the scenes that the pairs are cut from.
-        views: In how many the model's scout, if it has one, looks at them, here and from now on.
     """
     pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
     processor = CCExpertProcessor.from_pretrained(trained)
-    model = CCExpertForConditionalGeneration.from_pretrained(trained, scout_views=views).bfloat16().eval()
+    model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
     # Each is the last layer of what it reads, and the logit is the sum of what they give.
     last = [model.model.change_head.pair_2]
     if model.config.scout_config is not None:

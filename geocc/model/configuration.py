@@ -9,7 +9,6 @@ from transformers import PreTrainedConfig, Qwen2Config, SiglipVisionConfig
 
 from geocc.errors import InputError
 from geocc.model.scout import CELL, ChangeScoutConfig
-from geocc.model.scout_branch import MOST_VIEWS
 
 __all__ = ["CCExpertConfig"]
 
@@ -75,8 +74,6 @@ class CCExpertConfig(PreTrainedConfig):
         scout_config: Sizes of a change scout that looks at each pair beside the tower (`geocc.model.scout_branch`); None, as in
             every published CCExpert, for none. Its `image_size` is the tower's or larger: a network of convolutions gains more from
             finer pixels than a tower of a few hundred tokens, which then gets them averaged.
-        scout_views: In how many views that scout looks at a pair, 1 to 4, of which the mean counts: as it is, mirrored left to right, upside
-            down, and both. Each costs as much as the first.
 
     Raises:
         InputError: If the sizes do not fit each other.
@@ -101,7 +98,6 @@ class CCExpertConfig(PreTrainedConfig):
     tie_word_embeddings: bool | None = None
     change_head: bool = False
     scout_config: Any = None  # given as a dict, a configuration or None; a ChangeScoutConfig or None afterwards
-    scout_views: int = 1
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Build the two sub-configurations and check that all sizes fit each other."""
@@ -123,8 +119,6 @@ class CCExpertConfig(PreTrainedConfig):
             self.scout_config = ChangeScoutConfig(**self.scout_config)
         if self.scout_config is not None:
             _check_scout(self.scout_config, vision=vision, grid=self.grid_size)
-        if not 1 <= self.scout_views <= MOST_VIEWS:
-            raise InputError(f"scout_views is {self.scout_views}; expected a number from 1 to {MOST_VIEWS}")
         super().__post_init__(**kwargs)
 
     @classmethod

@@ -13,20 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own abbreviation
 
-from geocc.model.scout import CELL, ChangeScout, ScoutOutput
+from geocc.model.scout import CELL, ChangeScout
 
 if TYPE_CHECKING:
     from geocc.model.configuration import CCExpertConfig
 
-__all__ = ["MOST_VIEWS", "ScoutBranch", "ScoutTokens", "shrunk"]
+__all__ = ["ScoutBranch", "ScoutTokens", "shrunk"]
 
 # Logits of a sure scout reach some dozens; beside normed features they should be neither lost nor louder than all else.
 _LOGIT_SCALE = 0.2
 _DATES = 2
-# What a pair is mirrored along, view after view. The dates are not exchanged too, as where a scout is alone: what is read here are its
-# features, and they tell which date is the first.
-_MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
-MOST_VIEWS = len(_MIRRORS)
 # A token is told two things of each cover and date.
 _TOLD = 2
 
@@ -69,27 +65,6 @@ def _covers_by_token(map_logits: Tensor, cover_logits: Tensor, grid: int) -> Ten
     return torch.cat([shares, surest], dim=1).flatten(2).transpose(1, 2)
 
 
-def _mean_of_views(scout: ChangeScout, pixels: Tensor, *, views: int) -> ScoutOutput:
-    """Look at pairs in several views, and return the mean of what is found, each laid back onto the ground that it tells of."""
-    if views == 1:
-        seen: ScoutOutput = scout(pixels)
-        return seen
-    looks: list[tuple[tuple[int, ...], ScoutOutput]] = [
-        (mirrored, scout(pixels.flip(mirrored))) for mirrored in _MIRRORS[:views]
-    ]
-    covers = [look.cover_logits.flip(mirrored) for mirrored, look in looks if look.cover_logits is not None]
-    return ScoutOutput(
-        change_logits=_mean([look.change_logits for _, look in looks]),
-        map_logits=_mean([look.map_logits.flip(mirrored) for mirrored, look in looks]),
-        features=_mean([look.features.flip(mirrored) for mirrored, look in looks]),
-        cover_logits=_mean(covers) if covers else None,
-    )
-
-
-def _mean(found: list[Tensor]) -> Tensor:
-    return torch.stack(found).mean(dim=0)
-
-
 class ScoutBranch(nn.Module):
     """Lets a `ChangeScout` look at the pair, and lays its cells onto the tokens that cover them.
 
@@ -100,7 +75,6 @@ class ScoutBranch(nn.Module):
     def __init__(self, config: CCExpertConfig) -> None:
         super().__init__()
         self.scout = ChangeScout(config.scout_config)
-        self.views = config.scout_views
         self.side = config.vision_config.image_size // CELL
         self.cells = self.side // config.grid_size
         merged, width = config.scout_config.merged_width, config.vision_config.hidden_size
@@ -121,8 +95,7 @@ class ScoutBranch(nn.Module):
         """
         config = self.scout.config
         pixels = (pixel_values / 2 + 0.5 - config.image_mean) / config.image_std
-        # The tower too takes pixels of any dtype.
-        seen = _mean_of_views(self.scout, pixels.to(self.change.weight.dtype), views=self.views)
+        seen = self.scout(pixels.to(self.change.weight.dtype))  # the tower too takes pixels of any dtype
         features = self.norm(shrunk(seen.features, self.side).movedim(1, -1)).movedim(-1, 1)
         pair = seen.change_logits[:, None, None, None].expand(-1, 1, *features.shape[2:])
         logits = torch.cat([shrunk(seen.map_logits.unsqueeze(1), self.side), pair], dim=1) * _LOGIT_SCALE

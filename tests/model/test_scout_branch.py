@@ -92,45 +92,6 @@ def test_every_token_is_told_what_its_ground_was_and_became(pixels, side):
     assert not more[..., 2:].any()
 
 
-@pytest.mark.parametrize(("views", "mirrored"), [(2, [-1]), (4, [-2]), (4, [-2, -1])])
-def test_in_several_views_it_says_the_same_of_a_pair_and_of_its_mirror_image(pixels, views, mirrored):
-    model, _ = tiny_ccexpert.make(scout=True, covers=("water", "trees"), views=views)
-    read_nothing(model)
-    without = told(model, pixels), told(model, pixels.flip(mirrored))
-    branch = model.model.scout_branch
-    branch.pair.weight.data.fill_(1)
-    found = told(model, pixels), told(model, pixels.flip(mirrored))
-    logits = [now.change_logits - before.change_logits for now, before in zip(found, without, strict=True)]
-    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
-    looks = [scout_says(model, pixels.flip(axes)).change_logits for axes in ([], [-1], [-2], [-2, -1])]
-    torch.testing.assert_close(logits[0], torch.stack(looks[:views]).mean(dim=0), atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(looks[0], looks[1], atol=1e-3)
-    branch.change.weight.data[0, 4 * 4 : 5 * 4] = 1  # the map's cells, as above
-    branch.covers.weight.data[1, 0] = 1
-    found = told(model, pixels), told(model, pixels.flip(mirrored))
-    maps = [
-        (now.change_features - before.change_features)[..., :2].unflatten(1, (4, 4))
-        for now, before in zip(found, without, strict=True)
-    ]
-    torch.testing.assert_close(
-        maps[0].flip([1 if axis == -2 else 2 for axis in mirrored]), maps[1], atol=1e-4, rtol=1e-4
-    )
-
-
-def test_how_often_it_looks_is_saved_with_the_model(pixels, tmp_path):
-    model, _ = tiny_ccexpert.make(scout=True, views=2)
-    model.save_pretrained(tmp_path)
-    loaded = load_checkpoint(tmp_path).model
-    assert loaded.config.scout_views == 2
-    torch.testing.assert_close(told(loaded, pixels).change_logits, told(model, pixels).change_logits)
-
-
-@pytest.mark.parametrize("views", [0, 5])
-def test_views_that_there_are_not_are_refused(views):
-    with pytest.raises(InputError, match=f"scout_views is {views}; expected a number from 1 to 4"):
-        tiny_ccexpert.make(scout=True, views=views)
-
-
 def test_its_logit_adds_to_the_pair_s(model, pixels):
     read_nothing(model)
     without = told(model, pixels).change_logits

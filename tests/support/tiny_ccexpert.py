@@ -23,14 +23,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def make(
-    *,
-    change_head: bool = True,
-    scout: bool | int = False,
-    covers: tuple[str, ...] = (),
-    views: int = 1,
-    seed: int = 0,
+    *, change_head: bool = True, scout: bool | int = False, covers: tuple[str, ...] = (), seed: int = 0
 ) -> tuple[CCExpertForConditionalGeneration, CCExpertProcessor]:
-    """Make a model whose weights follow from the seed, and its processor; `scout` may be the side that a scout looks at, `covers` what it tells, `views` how often it looks."""
+    """Make a model whose weights follow from the seed, and its processor; `scout` may be the side that a scout looks at, `covers` what it tells."""
     words = tokenizer()
     config = CCExpertConfig(
         vision_config={
@@ -57,7 +52,6 @@ def make(
         difference_mlp_dim=16,
         image_token_id=words.convert_tokens_to_ids("<image>"),
         change_head=change_head,
-        scout_views=views,
         scout_config=SCOUT | {"covers": covers} | ({} if scout is True else {"image_size": scout}) if scout else None,
     )
     with torch.random.fork_rng():
