@@ -100,7 +100,7 @@ EIGHTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2800, "seed": 7})
 NINTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 2700, "seed": 8})
 """The ninth has other real tiles besides: of unchanged ones that it had learned from, the eighth called a twentieth changed, and of held-out ones two in five."""
 TENTH_LEG = SEVENTH_LEG.model_copy(update={"steps": 3600, "seed": 9})
-"""The tenth has other real tiles again, most of the unchanged ones with a little change, which the ninth called changed. So far geocc-mini alone has it."""
+"""The tenth has other real tiles again, many of the unchanged ones with a little change, which the ninth called changed. So far geocc-mini alone has it."""
 FIFTH_SHARE = 0.5
 """Of the fifth leg in the weights that ship, the rest being the fourth's (Wortsman et al., arXiv 2109.01903): inside geocc-mini they are ahead of
 either by likelihood and flag."""

@@ -7,7 +7,7 @@ indices (`geocc.data.own_region`). Unchanged pairs are of two sorts: tiles of tw
 differ, and tiles of one date beside a copy in other light, shifted, blurred, noisy or compressed. Most tiles of two dates
 too are given another light than they were taken in, lest dates be known by their colours. The second edition has other windows of two dates
 and nothing else, half of them unchanged by the masks though the indices may leave it in doubt. The third has others again, more of them unchanged,
-most of those with a little change; what changed, did so on more than that. Two dates of either series, and the eastern third of both at every date, are held out for `benchmarks/mini_real.py`.
+many of those with a little change; what changed, did so on more than that. Two dates of either series, and the eastern third of both at every date, are held out for `benchmarks/mini_real.py`.
 """
 
 from __future__ import annotations
