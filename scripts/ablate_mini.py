@@ -19,7 +19,8 @@ from statistics import mean
 from typing import Any
 
 import yaml
-from build_mini import CALIBRATION_SCENES, MIXTURE, calibrate, measure, run_leg
+from build_mini import MIXTURE, measure, run_leg
+from mini_calibration import CALIBRATION_SCENES, calibrate
 from mini_start import save_start
 from scipy.stats import mannwhitneyu
 

@@ -1,4 +1,4 @@
-"""Build geocc-mini from nothing: data, start, three stages and seven legs more of `geocc train`, calibration, measures and card.
+"""Build geocc-mini from nothing: data, start, three stages and eight legs more of `geocc train`, calibration, measures and card.
 
     python scripts/build_mini.py /tmp/geocc-mini --real ../shared/data --out geocc/model/weights/geocc-mini
 
@@ -15,25 +15,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
+from mini_calibration import calibrate
 from mini_card import write_card
 from mini_pictures import draw_sheets
 from mini_scout import SCOUT, add_scout
 from mini_start import save_start
 
-from geocc.data.synthetic import training_pairs
-from geocc.model import CCExpertForConditionalGeneration, CCExpertProcessor
-
-if TYPE_CHECKING:
-    from geocc.data.synthetic import TilePair
-
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MIXTURE = "mixture.yaml"
-MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in ("last", "further", "kinds", "ground", "fresh", "seasons", "border")}
+_LATER = ("last", "further", "kinds", "ground", "fresh", "seasons", "border", "patches")
+MIXTURES = {leg: f"{leg}_mixture.yaml" for leg in _LATER}
 """Of the legs whose mixture is not that of the three stages."""
 LEGS = {
     "stage1": 1,
@@ -46,10 +39,9 @@ LEGS = {
     "fresh": 48,
     "seasons": 49,
     "border": 50,
+    "patches": 51,
 }
 """The legs of training, each with what it adds to the seed."""
-CALIBRATION_SCENES = range(200_000_000, 200_000_900)
-"""Scenes by seed that neither the training data nor the benchmark has."""
 HELD_OUT_PAIRS = 2000
 COPIED_TILES = 500
 
@@ -62,7 +54,7 @@ def main() -> None:
     began = time.perf_counter()
     train(root, scout=arguments.scout.absolute(), seed=arguments.seed, processes=arguments.processes)
     out = arguments.out.absolute()
-    calibrate(root / "run/border/model", out)
+    calibrate(root / "run/patches/model", out, real=arguments.real)
     minutes = (time.perf_counter() - began) / 60
     print(f"trained in {minutes:.0f} minutes", flush=True)
     measure(out, root / "measures", real=arguments.real)
@@ -79,12 +71,14 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
         ("--edition", 3, "--share", 0.6, "--views", 2),
         ("--edition", 4, "--share", 0.25, "--views", 2),
         ("--edition", 5, "--share", 0.17, "--views", 2),
+        ("--edition", 6, "--share", 0.17, "--views", 2),
     ):
         _python(HERE / "mini_data.py", folder, "--workers", workers, *choice)
     for name, choice in (
         ("real.jsonl", ()),
         ("real-1.jsonl", ("--edition", 1, "--pairs", 14_400)),
         ("real-2.jsonl", ("--edition", 2, "--pairs", 14_400)),
+        ("real-3.jsonl", ("--edition", 3, "--pairs", 14_400)),
     ):
         if not (folder / "real" / name).exists():
             _python(HERE / "mini_real_data.py", folder / "real", "--data", real, *choice)
@@ -93,7 +87,7 @@ def make_data(folder: Path, *, real: Path, workers: int) -> None:
 
 
 def train(root: Path, *, scout: Path, seed: int, processes: int) -> None:
-    """Run the three stages and the seven legs after them in `root/run`, one process of one thread for each core."""
+    """Run the three stages and the eight legs after them in `root/run`, one process of one thread for each core."""
     run, data = root / "run", root / "data"
     run.mkdir(parents=True, exist_ok=True)
     if not (run / "start").exists():
@@ -133,43 +127,6 @@ def run_leg(run: Path, leg: str, *, settings: list[str], processes: int) -> None
     print(f"{leg} done", flush=True)
 
 
-def calibrate(trained: Path, out: Path, *, scenes: range = CALIBRATION_SCENES) -> None:
-    """Fit the change logit to pairs that were not trained on (Platt 1999), and write the model in bfloat16.
-
-    Args:
-        trained: Folder of the trained model.
-        out: Folder for the model as it ships. A scale for the logit of its own head, one for that of its scout if it has one, and a shift go
-            into the weights of both; with one scale for their sum these pairs come out less likely.
-        scenes: Seeds of the scenes that the pairs are cut from.
-    """
-    pairs = list(training_pairs(scenes, per_scene=2, domain="all", max_shift_px=2.0))
-    processor = CCExpertProcessor.from_pretrained(trained)
-    model = CCExpertForConditionalGeneration.from_pretrained(trained).bfloat16().eval()
-    # Each is the last layer of what it reads, and the logit is the sum of what they give.
-    last = [model.model.change_head.pair_2]
-    if model.config.scout_config is not None:
-        last.append(model.model.scout_branch.pair)
-    given: list[list[torch.Tensor]] = [[] for _ in last]
-    for layer, parts in zip(last, given, strict=True):
-        layer.register_forward_hook(lambda _, __, made, parts=parts: parts.append(made.flatten()))
-    with torch.inference_mode():
-        for at in range(0, len(pairs), 32):
-            model.get_image_features(processor.pixel_values(_images(pairs[at : at + 32])).bfloat16())
-    logits = torch.stack([torch.cat(parts) for parts in given], dim=1).float()
-    *scales, shift = fit_line(logits.clone(), torch.tensor([float(pair.changed) for pair in pairs]))
-    print(
-        f"{len(pairs)} pairs: logits times {', '.join(f'{scale:.3f}' for scale in scales)}, plus {shift:.3f}",
-        flush=True,
-    )
-    with torch.no_grad():
-        for layer, scale in zip(last, scales, strict=True):
-            layer.weight.mul_(scale)
-            layer.bias.mul_(scale)
-        last[0].bias.add_(shift)
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
-
-
 def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIRS, copies: int = COPIED_TILES) -> None:
     """Measure a model on held-out synthetic pairs of all domains, and on held-out ground and dates of the real series.
 
@@ -185,27 +142,6 @@ def measure(model: Path, folder: Path, *, real: Path, pairs: int = HELD_OUT_PAIR
     _python(*benchmark, "--model", model, "--output", folder / "synthetic", "--bootstrap", 0)
     tiles = ["--data", real, "--tiles", copies]
     _python(ROOT / "benchmarks/mini_real.py", "--model", model, *tiles, "--json", folder / "real.json")
-
-
-def fit_line(logits: torch.Tensor, truth: torch.Tensor) -> list[float]:
-    """Return the scale of each column of logits `(B, C)`, and the shift of their sum, that make the truth `(B,)` likeliest."""
-    given = torch.cat([logits, torch.ones(len(logits), 1)], dim=1).double()
-    line = torch.zeros(given.shape[1], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([line], max_iter=300, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        value = torch.nn.functional.binary_cross_entropy_with_logits(given @ line, truth.double())
-        value.backward()
-        return value
-
-    optimiser.step(loss)
-    return line.tolist()
-
-
-def _images(pairs: list[TilePair]) -> np.ndarray:
-    """Return the pixels of pairs `(B, T=2, C=3, H, W)`."""
-    return np.stack([np.stack([pair.t1, pair.t2]) for pair in pairs])
 
 
 def _python(*arguments: object) -> None:

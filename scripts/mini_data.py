@@ -44,6 +44,7 @@ EDITIONS = (
     ("synthetic-3.jsonl", 25),
     ("synthetic-4.jsonl", 62),
     ("synthetic-5.jsonl", 39),
+    ("synthetic-6.jsonl", 43),
 )
 """Records of the scenes that three stages are trained on and of those for the legs after them, which the scout of each leg had not learned by heart,
 each with the number of its first shard."""

@@ -134,6 +134,93 @@ def test_unchanged_tiles_are_drawn_from_the_border_as_far_as_there_are_so_many(l
     assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == kept
 
 
+def test_no_pixel_that_sets_the_limit_is_trained_on_or_judged(load):
+    validation, tiles = load("mini_real_validation"), load("mini_real_tiles")
+    for series in tiles.SERIES:
+        judged = {year for years in tiles.PAIRS[series.name] for year in years}
+        years = set(validation.YEARS[series.name])
+        assert len(years) >= 2
+        assert years.isdisjoint(judged)
+        assert years <= set(series.files)
+
+
+def test_what_sets_the_limit_lies_in_the_east_and_is_told_by_the_masks(load, tmp_path):
+    validation = load("mini_real_validation")
+    west, width = 4 * 66, 4 * 99
+    water, meadow, wood = (20, 60, 20, 5), (60, 70, 50, 200), (40, 50, 30, 210)  # red, green, blue, NIR
+    bare = (200, 120, 100, 150)  # SWIR, NIR, red, green: neither water nor green
+    grounds = {
+        "naip": {2010: meadow, 2012: wood, 2014: water},
+        "landsat": {1990: bare, 2000: bare},
+    }
+    for series in validation.SERIES:
+        for year, ground in grounds[series.name].items():
+            pixels = np.empty((4, 140, width), np.uint8)
+            pixels[:] = np.array(ground)[:, None, None]
+            pixels[:, :, :west] = 255  # what is trained on
+            path = tmp_path / series.files[year]
+            path.parent.mkdir(exist_ok=True)
+            raster = xr.DataArray(pixels, dims=("band", "y", "x")).rio.write_crs("EPSG:32614")
+            raster.rio.write_transform(Affine(5, 0, 500000, 0, -5, 5300000)).rio.to_raster(path)
+    found = list(validation.validation_tiles(tmp_path))
+    assert {name for name, *_ in found} == {"naip", "landsat"}
+    assert {tile.shape[-1] for _, tile, _ in found} == {64, 128}
+    for name, tile, changed in found:
+        assert tile.max() < 255
+        assert changed == (tuple(water[:3]) in {tuple(int(v) for v in date[:, 30, 30]) for date in tile})
+        assert name == "naip" or not changed
+    assert {changed for name, _, changed in found if name == "naip"} == {True, False}
+
+
+def test_a_patchwork_shows_at_every_pixel_one_of_its_dates(load):
+    patches = load("mini_real_patches")
+    dates = {}
+    for year in (2009, 2010, 2012):
+        pixels = np.empty((4, 90, 120), np.uint8)
+        pixels[:] = year - 1900
+        pixels[:, :7] = 0 if year == 2010 else 9
+        raster = xr.DataArray(pixels, dims=("band", "y", "x")).rio.write_crs("EPSG:32614")
+        dates[year] = raster.rio.write_transform(Affine(5, 0, 500000, 0, -5, 5300000))
+    made, pairs = patches.patchworks(dates, 6, seed=3)
+    assert len({number for pair in pairs for number in pair}) == 12 == len(made)
+    for one in made.values():
+        assert one.rio.crs == dates[2009].rio.crs
+        assert one.rio.transform() == dates[2009].rio.transform()
+        assert (one.values[:, :7] == 0).all()  # one date knows nothing there
+        assert set(np.unique(one.values[:, 7:])) <= {109, 110, 112}
+        assert (one.values == one.values[:1]).all()  # all bands from one date
+    assert sum(len(np.unique(one.values[:, 7:])) > 1 for one in made.values()) >= 6
+    again, _ = patches.patchworks(dates, 6, seed=3)
+    assert all((made[number].values == again[number].values).all() for number in made)
+
+
+def test_a_fitted_line_weighs_what_it_is_given(load):
+    torch = pytest.importorskip("torch")
+    calibration = load("mini_calibration")
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(400, 2, generator=rng)
+    chance = torch.sigmoid(logits @ torch.tensor([2.0, 0.5]) - 1)
+    truth = (torch.rand(400, generator=rng) < chance).float()
+    *scales, shift = calibration.fit_line(logits, truth)
+    assert scales[0] == pytest.approx(2, abs=0.6)
+    assert shift == pytest.approx(-1, abs=0.4)
+    # A pair that counts three times is as three pairs.
+    weights = torch.where(torch.arange(400) < 100, 3.0, 1.0)
+    repeated = torch.cat([logits, *[logits[:100]] * 2]), torch.cat([truth, *[truth[:100]] * 2])
+    assert calibration.fit_line(logits, truth, weights=weights) == pytest.approx(
+        calibration.fit_line(*repeated), abs=1e-3
+    )
+
+
+def test_the_limit_leaves_a_tenth_of_the_unchanged_above_it(load):
+    torch = pytest.importorskip("torch")
+    calibration = load("mini_calibration")
+    unchanged = torch.arange(-50.0, 50.0)
+    limit = calibration.limit_of(unchanged)
+    assert (unchanged > limit).sum() == 10
+    assert calibration.limit_of(unchanged - 100) == 0  # never more lenient than the line
+
+
 def test_a_disturbed_tile_keeps_its_ground(load):
     nuisance = load("mini_real_nuisance")
     margin = nuisance.MARGIN_PX
