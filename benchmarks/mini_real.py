@@ -64,8 +64,13 @@ def _unchanged(tile: JudgedTile) -> bool:
     return tile.changed_share < UNCHANGED
 
 
+def _unchanged_water_too(tile: JudgedTile) -> bool:
+    # Ground of no sure class that became water did not change by the masks, and the water there did.
+    return _unchanged(tile) and abs(tile.water_gain) < UNCHANGED
+
+
 def _surely_unchanged(tile: JudgedTile) -> bool:
-    return _unchanged(tile) and abs(tile.water_gain) < UNCHANGED and tile.doubtful < CALM
+    return _unchanged_water_too(tile) and tile.doubtful < CALM
 
 
 QUESTIONS = (
@@ -81,6 +86,9 @@ QUESTIONS = (
     Question("water gained: said that it was lost", "", lambda t: t.water_gain >= GAINED, lambda t: t.said_lost),
     Question("unchanged by the masks: called changed", "10 % at most", _unchanged, lambda t: t.said_changed),
     Question("unchanged by the masks: changed by the words", "", _unchanged, lambda t: t.text_changed),
+    Question(
+        "unchanged, and water moved by as little: called changed", "", _unchanged_water_too, lambda t: t.said_changed
+    ),
     Question("surely unchanged: called changed", "", _surely_unchanged, lambda t: t.said_changed),
     Question("changed by the masks: called changed", "", lambda t: not _unchanged(t), lambda t: t.said_changed),
 )

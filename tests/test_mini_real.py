@@ -265,5 +265,11 @@ def test_shares_are_counted_by_group(load):
     n, p, z = 4, 0.75, 1.959964
     half = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
     assert held["high"] - held["low"] == pytest.approx(2 * half, rel=1e-4)
-    unchanged = rows["surely unchanged: called changed", "all"]
-    assert (unchanged["count"], unchanged["of"]) == (1, 1)
+    shore = tile(gain=0.05, said_gained=True, changed=0)
+    rows = {(row["question"], row["group"]): row for row in benchmark.summarise([*judged, shore])}
+    for question, of in (
+        ("unchanged by the masks: called changed", 2),
+        ("unchanged, and water moved by as little: called changed", 1),
+        ("surely unchanged: called changed", 1),
+    ):
+        assert (rows[question, "all"]["count"], rows[question, "all"]["of"]) == (of, of)
