@@ -218,7 +218,7 @@ def _entries() -> tuple[ModelEntry, ...]:
             id="geocc-mini",
             summary="a small CCExpert to try geocc with",
             source="inside the package, trained by geocc from nothing, on scenes that geocc paints and two real series",
-            revision="twelfth edition",
+            revision="thirteenth edition",
             sha256=_shipped("geocc-mini"),
             weights_licence="Apache-2.0",
             data_licence=_OWN_DATA,
