@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mini_real_tiles import JudgedTile, held_out_crops, judged_tiles, read
+from mini_real_validation import UNCHANGED
 from PIL import Image
 from scipy.stats import binomtest
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 GAINED = 0.1
 """Share of a tile that water gained or lost, net, from which a caption should say so."""
-UNCHANGED = 0.02
-"""Share of a tile that changed by its masks, below which it counts as unchanged."""
 CALM = 0.1
 """Share of an unchanged tile in which its indices may differ all the same; beyond, they do not tell."""
 BRIGHTER = 20

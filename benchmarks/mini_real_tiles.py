@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "scripts"))  # what was trained 
 
 from mini_real_quiet import tell
 from mini_real_reading import read
-from mini_real_series import SERIES, Series
+from mini_real_series import EAST_MARGIN_PX, SERIES, Series
 
 from geocc.data.own_region import WATER
 
@@ -35,8 +35,6 @@ PAIRS = {
     "landsat": ((2010, 2020), (1985, 2010), (1985, 2020)),
 }
 """Pairs of years, judged in both orders of time. At least one year of each is held out."""
-_MARGIN_PX = 4
-"""Grids differ by up to a pixel between years, and warping mixes neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _grounds(series: Series, data: Path, years: tuple[int, int]) -> dict[str, tu
     border = series.first_held_out_column(first.sizes["x"])
     parts = {
         "both dates" if fresh else "later date only": slice(0, border),
-        "eastern third": slice(border + _MARGIN_PX, None),
+        "eastern third": slice(border + EAST_MARGIN_PX, None),
     }
     return {name: (first.isel(x=columns), second.isel(x=columns)) for name, columns in parts.items()}
 
@@ -166,7 +164,7 @@ def held_out_crops(data: Path, *, number: int, seed: int, margin: int) -> Iterat
         name, year = keys[int(rng.integers(len(keys)))]
         pixels = rasters[name, year]
         size = int(rng.choice(TILE_SIZES)) + 2 * margin
-        first = Series.first_held_out_column(pixels.shape[2]) + _MARGIN_PX if year in trained[name] else 0
+        first = Series.first_held_out_column(pixels.shape[2]) + EAST_MARGIN_PX if year in trained[name] else 0
         row, col = int(rng.integers(pixels.shape[1] - size)), int(rng.integers(first, pixels.shape[2] - size))
         crop = pixels[:, row : row + size, col : col + size]
         if crop.any(axis=0).mean() > 0.98:  # 0 is nodata

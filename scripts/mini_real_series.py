@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-__all__ = ["SERIES", "Series"]
+__all__ = ["EAST_MARGIN_PX", "SERIES", "Series"]
+
+EAST_MARGIN_PX = 4
+"""Columns between what is trained on and what is held out: grids differ by up to a pixel between years, and warping mixes neighbours."""
 
 _NAIP = "naip/m_4709963_se_14_1_{}.tif"
 

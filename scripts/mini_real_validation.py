@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from mini_real_quiet import tell
-from mini_real_series import SERIES
+from mini_real_series import EAST_MARGIN_PX, SERIES
 
 from geocc.scene import open_pair, plan_tiles
 
@@ -27,8 +27,6 @@ YEARS = {"naip": (2010, 2012, 2014), "landsat": (1990, 2000)}
 TILE_SIZES = (64, 128)
 UNCHANGED = 0.02
 """Share of a tile that changed by its masks, below which it counts as unchanged."""
-_MARGIN_PX = 4
-"""Grids differ by up to a pixel between years, and warping mixes neighbours."""
 
 
 def validation_tiles(data: Path) -> Iterator[tuple[str, NDArray[np.uint8], bool]]:
@@ -40,7 +38,7 @@ def validation_tiles(data: Path) -> Iterator[tuple[str, NDArray[np.uint8], bool]
     for series in SERIES:
         for years in permutations(YEARS[series.name], 2):
             first, second = (series.open(data, year).load() for year in years)
-            east = slice(series.first_held_out_column(first.sizes["x"]) + _MARGIN_PX, None)
+            east = slice(series.first_held_out_column(first.sizes["x"]) + EAST_MARGIN_PX, None)
             rasters = first.isel(x=east), second.isel(x=east)
             told = tell(*rasters, series=series)
             pair = open_pair(*rasters, bands=series.bands, align="t1")
