@@ -1,8 +1,9 @@
-"""Two maps to look at: NAIP 2009 to 2020 and Landsat 1985 to 2020, as figures, reports and captions.
+"""Two maps to look at: NAIP 2009 to 2020 and Landsat 1985 to 2020, as figures, reports and captions, and judged by their indices.
 
     .venv/bin/python benchmarks/mini_maps.py /tmp/maps --data ../shared/data
 
 The folder gets, for each, a picture (.png), a report (.html) and the layer (.geojson). They show imagery: do not commit them.
+Tiles of the last row and column overlap those before and are counted like any other: the counts are those of the map that one sees.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geocc
 from geocc.inference.ccexpert import CCExpertCaptioner
@@ -18,10 +20,21 @@ from geocc.views import figure, report
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))  # the series are described there
 
+from mini_real_quiet import tell
+from mini_real_reading import read
 from mini_real_series import SERIES
+from mini_real_validation import UNCHANGED
+
+from geocc.data.own_region import WATER
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from mini_real_quiet import Told
 
 YEARS = {"naip": (2009, 2020), "landsat": (1985, 2020)}
 TILE_PX = {"naip": 96, "landsat": 64}
+GAINED = 0.1
+"""Share of a tile that water gained or lost, net, from which a caption should say so."""
 
 
 def main() -> None:
@@ -51,6 +64,24 @@ def main() -> None:
         figure(layer, pair, path=arguments.folder / f"{series.name}.png", top=arguments.top, title=title)
         report(layer, pair, path=arguments.folder / f"{series.name}.html", title=title)
         print(f"{series.name}: {int(layer['changed'].sum())} of {len(layer)} tiles called changed")
+        rasters = (series.open(arguments.data, year).load() for year in years)
+        judge(layer, tell(*rasters, series=series), tile_px=TILE_PX[series.name])
+
+
+def judge(layer: gpd.GeoDataFrame, told: Told, *, tile_px: int) -> None:
+    """Print what the indices make of a layer's tiles beside what is said of them."""
+    tiles = []
+    for tile in layer.itertuples():
+        at = slice(tile.row, tile.row + tile_px), slice(tile.col, tile.col + tile_px)
+        before, after = (float((labels[at] == WATER).mean()) for labels in told.labels)
+        tiles.append((bool(tile.changed), float(told.changed[at].mean()), after - before, read(tile.caption)))
+    for what, counted in (
+        ("changed, called changed", [called for called, share, _, _ in tiles if share >= UNCHANGED]),
+        ("unchanged, called changed", [called for called, share, _, _ in tiles if share < UNCHANGED]),
+        ("water gained, said", [said.water_gained for *_, gain, said in tiles if gain >= GAINED]),
+        ("water lost, said", [said.water_lost for *_, gain, said in tiles if gain <= -GAINED]),
+    ):
+        print(f"  {what}: {sum(counted)} of {len(counted)}")
 
 
 if __name__ == "__main__":
