@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mini_real import GAINED
+
 import geocc
 from geocc.inference.ccexpert import CCExpertCaptioner
 from geocc.scene import open_pair
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 YEARS = {"naip": (2009, 2020), "landsat": (1985, 2020)}
 TILE_PX = {"naip": 96, "landsat": 64}
-GAINED = 0.1
-"""Share of a tile that water gained or lost, net, from which a caption should say so."""
 
 
 def main() -> None:
